@@ -1,0 +1,1 @@
+"""Tables and changelogs of the corpora, one folder per corpus."""

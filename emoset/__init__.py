@@ -1,0 +1,1 @@
+"""EmoSet (speech): recipes, shards, loading and a benchmark for speech emotion recognition."""

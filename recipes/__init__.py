@@ -1,0 +1,1 @@
+"""The recipe book: one module per corpus, each holding one frozen ``RECIPE``."""
