@@ -1,0 +1,160 @@
+"""The raw root: which files lie there, under which names, and which of them are junk by a named rule."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from emoset.errors import RawDataError
+
+JUNK: Final[dict[str, str]] = {
+    r"\._.*|__MACOSX|\.DS_Store": "macOS metadata",
+    r"(?i:thumbs\.db|desktop\.ini)": "Windows metadata",
+    r"\..*": "hidden file or folder",
+    r"(?i:(read_?me|licen[cs]e|copying|citation|changelog)(\..*)?)": "document",
+    r"(?i:.*\.(md|pdf|rst|docx?))": "document",
+}
+"""Regular expression of a file's or folder's name to the name of the rule that ignores it, for all corpora."""
+
+
+class RawTree:
+    """The files below a raw root, found once.
+
+    Args:
+        root: folder that holds a corpus as distributed, at any depth.
+
+    Raises:
+        RawDataError: the folder is absent, not a folder, cannot be read or is empty.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        if not root.is_dir():
+            what = "is a file" if root.exists() else "does not exist"
+            raise RawDataError(
+                f"the raw folder {what}",
+                where=str(root),
+                expected="the folder that holds the corpus as distributed",
+                cure="give its path with --raw",
+            )
+        self._found: dict[str, Path] = {}
+        self.clashes: list[str] = []
+        for path in _walk(root, root, frozenset()):
+            name = unicodedata.normalize("NFC", path.relative_to(root).as_posix())
+            if name in self._found:
+                self.clashes.append(name)
+            self._found[name] = path
+        if not self._found:
+            raise RawDataError(
+                "the raw folder is empty", where=str(root), expected="audio files", cure="give its path with --raw"
+            )
+        self.files: tuple[str, ...] = tuple(sorted(self._found))
+
+    def path(self, name: str) -> Path:
+        """Where the file with this relative name (NFC, POSIX) lies on disk."""
+        return self._found[name]
+
+    def text(self, name: str, encoding: str) -> str:
+        """The text of a file.
+
+        Raises:
+            RawDataError: the bytes are not text of that encoding.
+        """
+        try:
+            return self.path(name).read_bytes().decode(encoding)
+        except UnicodeDecodeError as error:
+            raise RawDataError(
+                f"byte {error.start} is not {encoding}",
+                where=name,
+                expected=f"text in {encoding}",
+                cure="restore the file from the distribution; do not re-save it in an editor",
+            ) from None
+
+    def rows(self, name: str, encoding: str, delimiter: str, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
+        """Line number and the wanted columns of each row of a delimited table, stripped of blanks.
+
+        Args:
+            name: relative name of the table.
+            encoding: of its text.
+            delimiter: between columns.
+            columns: field name to column title.
+
+        Raises:
+            RawDataError: a column is missing, or a row has too few.
+        """
+        reader = csv.DictReader(io.StringIO(self.text(name, encoding)), delimiter=delimiter)
+        titles = [t.strip() for t in reader.fieldnames or ()]
+        reader.fieldnames = titles
+        missing = sorted(set(columns.values()) - set(titles))
+        if missing:
+            raise RawDataError(
+                f"column {', '.join(missing)} is missing",
+                where=name,
+                expected=f"columns {', '.join(columns.values())}; found {', '.join(titles) or 'none'}",
+                cure="restore the file from the distribution",
+            )
+        for row in reader:
+            values = {f: row[c] for f, c in columns.items()}
+            if any(v is None for v in values.values()):
+                raise RawDataError(
+                    "a row has too few columns",
+                    where=f"{name}, line {reader.line_num}",
+                    expected=f"{len(titles)} columns",
+                    cure="restore the file from the distribution",
+                )
+            yield reader.line_num, {f: v.strip() for f, v in values.items()}
+
+
+def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    """All files below a folder, through links too, but never round in circles."""
+    try:
+        status = folder.stat()
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise RawDataError(
+            f"the folder cannot be read ({error.strerror})",
+            where=folder.relative_to(root).as_posix(),
+            cure="mend its permissions",
+        ) from None
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(entry, root, above | {here})
+        else:
+            yield entry
+
+
+def tail_pattern(regex: str) -> re.Pattern[str]:
+    """The expression for the end of a path, from a folder boundary on; what stands before is group ``top_``."""
+    return re.compile(rf"(?P<top_>(?:.*/)?)(?P<tail_>{regex})")
+
+
+def match_tail(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
+    """Match a relative name; an upper-case suffix (``.WAV``) counts as lower-case."""
+    suffix = PurePosixPath(name).suffix
+    return pattern.fullmatch(name) or (
+        pattern.fullmatch(name.removesuffix(suffix) + suffix.lower()) if suffix != suffix.lower() else None
+    )
+
+
+def ignoring_rule(name: str, rules: Mapping[str, str]) -> str | None:
+    """The reason of the first rule that names this file.
+
+    A rule is a regular expression: of a file's or folder's name, or, if it has a slash, of the end of a path.
+    """
+    parts = PurePosixPath(name).parts
+    for regex, reason in rules.items():
+        if "/" in regex:
+            matched = match_tail(tail_pattern(regex), name) is not None
+        else:
+            matched = any(re.fullmatch(regex, part) for part in parts)
+        if matched:
+            return reason
+    return None
