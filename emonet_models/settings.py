@@ -1,9 +1,144 @@
-from pydantic import BaseModel, ConfigDict
-from typing import Literal
+"""All choices of a model and of its training, in one frozen object that is saved beside the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from emonet_models.frontend import FRAME, frame_count
+from emoset.errors import ModelError, unknown_name
+from emoset.schema import SAMPLING_RATE
+
+
 class Settings(BaseModel):
-    model_config=ConfigDict(frozen=True, extra="forbid")
-    mels:int=64; window:float|None=2.0; filters:int=32; factor:int=1; blocks:int=2
-    classifier:Literal["avgpool","FCNAttention"]="avgpool"; input_bn:bool=False
-    dropout:tuple[float,float]=(0.,.5); head_dropout:float=.2; batch_norm_momentum:float=.99
+    """Everything that, with the data, determines a model. The defaults are the preset ``baseline``.
+
+    Example:
+        >>> Settings(epochs=3).window_samples
+        32000
+        >>> Settings.preset("as-published").optimizer
+        'sgd'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # The network.
+    mels: int = Field(64, ge=8, description="mel bands; the original's default is 128")
+    window: float | None = Field(2.0, gt=0, description="seconds of a training crop; None: whole utterances")
+    filters: int = Field(32, ge=1, description="channels of the first convolution")
+    factor: int = Field(1, ge=1, description="widens every layer")
+    blocks: int = Field(2, ge=1, description="residual blocks in each of the three stages (the paper's N)")
+    classifier: Literal["avgpool", "FCNAttention"] = Field("avgpool", description="how positions are pooled")
+    input_bn: bool = Field(True, description="batch-norm on the log-mel map")
+    dropout: tuple[float, float] = Field((0.0, 0.0), description="rate before a block's 1st and 2nd convolution")
+    head_dropout: float = Field(0.2, ge=0, lt=1, description="rate before the output layer")
+    batch_norm_momentum: float = Field(0.9, ge=0, lt=1, description="Keras': share of the OLD statistics kept")
+
+    # Training.
+    seed: int = Field(0, ge=0, description="of initial weights, order, crops and augmentation")
+    epochs: int = Field(40, ge=1, description="passes over the training set; three-stages: of each stage")
+    minutes: float | None = Field(None, gt=0, description="wall-clock limit; the schedule is squeezed into it")
+    batch: int = Field(32, ge=1, description="utterances in a training step")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: momentum 0.9, with Keras' decay")
+    schedule: Literal["one-cycle", "three-stages"] = Field("one-cycle", description="course of the learning rate")
+    learning_rate: float = Field(1e-3, gt=0, description="peak, or first stage")
+    weight_decay: float = Field(0.05, ge=0, description="adamw: decoupled; sgd: gradient of the L2 penalty")
+    class_weights: bool = Field(True, description="weigh classes by the inverse of their frequency")
+    patience: int | None = Field(None, ge=1, description="epochs without a better validation UAR before a stop")
+    min_delta: float = Field(0.005, ge=0, description="gain in validation UAR that counts for patience")
+    average: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of weights; 0: none")
+
+    # Augmentation, of training crops only.
+    masks: int = Field(1, ge=0, description="bands of mels and spans of frames blanked in each crop")
+    mask_mels: int = Field(8, ge=0, description="largest width of a blanked band")
+    mask_frames: int = Field(8, ge=0, description="largest width of a blanked span")
+    speed: float = Field(0.0, ge=0, lt=0.5, description="largest change of speed and pitch, as a logarithm")
+    mixup: float = Field(0.0, ge=0, description="parameter of the beta distribution; 0: no mixing of crops")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
+
+    # Evaluation.
+    evaluation: Literal["windows", "second-half"] = Field("windows", description="what of an utterance is judged")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Settings:
+        if not all(0 <= rate < 1 for rate in self.dropout):
+            raise ValueError(f"dropout is {self.dropout}; expected two rates from 0 to below 1")
+        if self.classifier == "avgpool":
+            if self.window_samples is None:
+                raise ValueError("classifier avgpool needs a fixed window; FCNAttention takes whole utterances")
+            if self.mels <= 56 or frame_count(self.window_samples) <= 56:
+                raise ValueError(
+                    f"classifier avgpool pools 8x8 positions, hence needs at least 57 mels and 57 frames "
+                    f"(window of 1.86 s); got {self.mels} mels and {frame_count(self.window_samples)} frames"
+                )
+        return self
+
     @property
-    def window_samples(self): return None if self.window is None else round(self.window*16000)
+    def window_samples(self) -> int | None:
+        """Samples of a crop, at least one frame; None for whole utterances."""
+        return None if self.window is None else max(round(self.window * SAMPLING_RATE), FRAME)
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> Settings:
+        """A named set of choices, with some of them replaced.
+
+        Args:
+            name: ``baseline`` or ``as-published``.
+            **overrides: fields and their values.
+
+        Returns:
+            The settings.
+
+        Raises:
+            UnknownNameError: no such preset, or no such setting.
+            ModelError: a value that the setting does not take, or values that contradict each other.
+
+        Example:
+            >>> Settings.preset("baseline", filter=16)
+            Traceback (most recent call last):
+            ...
+            emoset.errors.UnknownNameError: unknown setting 'filter'; expected ... (nearest: filters).
+        """
+        if name not in PRESETS:
+            raise unknown_name("preset", name, PRESETS)
+        return cls.parse({**PRESETS[name], **overrides})
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str | None = None) -> Settings:
+        """Settings from a mapping, such as a file's, with the project's errors.
+
+        Args:
+            values: field to value; absent fields get the defaults.
+            where: file that the values came from, for messages.
+
+        Returns:
+            The settings.
+
+        Raises:
+            UnknownNameError: no such setting.
+            ModelError: a value that the setting does not take, or values that contradict each other.
+        """
+        for field in values:
+            if field not in cls.model_fields:
+                raise unknown_name("setting", field, cls.model_fields, where and f"correct {where}")
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"])
+            got = f"setting {field} is {first['input']!r}: {first['msg']}" if field else first["msg"]
+            raise ModelError(got.removeprefix("Value error, "), where=where) from None
+
+
+PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({
+    "baseline": MappingProxyType({}),
+    "as-published": MappingProxyType(dict(
+        mels=128, input_bn=False, dropout=(0.0, 0.5), batch_norm_momentum=0.99, epochs=50, batch=64,
+        optimizer="sgd", schedule="three-stages", learning_rate=0.1, weight_decay=2e-6, class_weights=False,
+        patience=20, masks=0, evaluation="second-half",
+    )),
+})  # fmt: skip
+"""Named sets of choices. ``as-published``: the defaults of the original's command line, with a 2 s window."""

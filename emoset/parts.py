@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 from pydantic import ValidationError as PydanticError
-from pydantic import model_validator
 
 from emoset.errors import RecipeError
 
@@ -75,13 +82,13 @@ class Part(BaseModel):
 
 
 def fill(template: str, fields: Mapping[str, str]) -> str:
-    """Put field values into a template of ``{name}`` places.
+    """Put field values into a template of ``{name}`` places; an absent field is empty.
 
     Example:
         >>> fill("wav/{stem}.wav", {"stem": "03a01Fa"})
         'wav/03a01Fa.wav'
     """
-    return _TEMPLATE_FIELD.sub(lambda m: fields[m.group(1)], template)
+    return _TEMPLATE_FIELD.sub(lambda m: fields.get(m.group(1), ""), template)
 
 
 def template_names(template: str) -> set[str]:
@@ -100,7 +107,7 @@ class Source(Part):
     """
 
     url: Text
-    bytes: int | None = Field(None, gt=0)
+    bytes: int | None = Field(default=None, gt=0)
     sha256: Sha256 | None = None
     md5: Md5 | None = None
 
@@ -139,7 +146,9 @@ class PathPattern(Part):
         for template in (self.path or "", self.key, *self.derive.values()):
             unknown = template_names(template) - groups
             if unknown:
-                raise ValueError(f"template {template!r} names {sorted(unknown)}, not a group of {self.regex!r}")
+                raise ValueError(
+                    f"template {template!r} names {sorted(unknown)}, not a group of {self.regex!r}"
+                )
         if self.codes and "code" not in groups:
             raise ValueError("codes are given but the regex has no group named code")
         return self
@@ -344,8 +353,8 @@ class Counts(Part):
         source: where the numbers come from.
     """
 
-    utterances: int | None = Field(None, ge=0)
-    speakers: int | None = Field(None, ge=0)
+    utterances: int | None = Field(default=None, ge=0)
+    speakers: int | None = Field(default=None, ge=0)
     labels: Frozen[str, int] = FrozenMap({})
     source: str | None = None
 

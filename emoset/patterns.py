@@ -19,8 +19,9 @@ _TRIES: Final = 50
 def example(regex: str, fixed: Mapping[str, str], rng: Generator) -> str:
     r"""A random string that a regular expression matches in full.
 
-    Repeats without a maximum go at most three beyond their minimum. Open-ended classes (``.``, ``\w``, ``[^/]``)
-    give lower-case letters and digits. No class gives a control character, or a slash if it has anything better.
+    Repeats without a maximum go at most three beyond their minimum. Open-ended classes (``.``, ``\w``,
+    ``[^/]``) give lower-case letters and digits. No class gives a control character or a backslash, nor a
+    slash if it has anything else to give.
 
     Args:
         regex: regular expression; look-around and conditional patterns are refused.
@@ -92,8 +93,8 @@ def group_values(regex: str, group: str, limit: int = 1000) -> tuple[str, ...] |
         limit: largest number of strings to return.
 
     Returns:
-        The strings, sorted; None if there are more than ``limit``, or if the group holds an unlimited repeat, an
-        open-ended class, look-around, or a reference to a group outside of it.
+        The strings, sorted; None if there are more than ``limit``, or if the group holds an unlimited repeat,
+        an open-ended class, look-around, or a reference to a group outside of it.
 
     Raises:
         RecipeError: if the pattern is invalid or has no such group.
@@ -193,5 +194,3 @@ class _Writer:
             )
         self.captured.update((n, match[n]) for n in group.groups if match[n] is not None)
         return text
-
-

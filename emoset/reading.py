@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from emoset.errors import RawDataError
-from emoset.parts import Counts, Manifest, PathPattern, Reader, Row, Table, fill
-from emoset.schema import SPLITS
+from emoset.finding import Account, Audio, Rejection, find
+from emoset.parts import Counts, Row
+from emoset.schema import GENDERS, SPLITS
 from emoset.tree import JUNK, RawTree, ignoring_rule, match_tail, tail_pattern
 
 if TYPE_CHECKING:
@@ -24,11 +24,22 @@ if TYPE_CHECKING:
 TWIN_MARKER: Final = "emoset-twin.json"
 """File in the root of a synthetic raw corpus; it tells what must come out of it."""
 
-_COLUMN_FIELDS = ("label", "speaker", "gender", "age", "language", "split", "text", "activation", "pleasure", "dominance")  # fmt: skip
-_HIDDEN_FIELDS = {"stem", "code", "top_", "tail_"}
-_GENDERS = {"f": "female", "female": "female", "w": "female", "m": "male", "male": "male", "c": "child", "child": "child"}  # fmt: skip
-_SPLIT_NAMES = {"train": "train", "dev": "validation", "devel": "validation", "val": "validation", "validation": "validation", "test": "test"}  # fmt: skip
-_EMONET_FILES = {"train.csv": "train", "devel.csv": "validation", "val.csv": "validation", "test.csv": "test"}
+_NUMBERS = ("age", "activation", "pleasure", "dominance")
+_NOT_EXTRA = {
+    "label",
+    "speaker",
+    "gender",
+    "language",
+    "split",
+    "text",
+    "stem",
+    "code",
+    "top_",
+    "tail_",
+    *_NUMBERS,
+}
+_GENDERS = {"f": "female", "w": "female", "m": "male", "c": "child", **{g: g for g in GENDERS}}
+_SPLIT_NAMES = {"dev": "validation", "devel": "validation", "val": "validation", **{s: s for s in SPLITS}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +81,6 @@ class Utterance:
     extra: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A file, row or count that is not as the recipe says, with the reason and the cure."""
-
-    where: str
-    reason: str
-    cure: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.reason}. To do: {self.cure}."
-
-
 @dataclass(frozen=True)
 class Reading:
     """What a raw root holds, file by file.
@@ -119,30 +118,6 @@ class Reading:
             )
 
 
-@dataclass
-class _Account:
-    """What reading has found so far."""
-
-    utterances: dict[str, Utterance] = field(default_factory=dict)
-    annotations: set[str] = field(default_factory=set)
-    ignored: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    excluded: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    rejected: list[Rejection] = field(default_factory=list)
-
-    def reject(self, where: str, reason: str, cure: str) -> None:
-        self.rejected.append(Rejection(where, reason, cure))
-
-
-@dataclass(frozen=True, slots=True)
-class _Audio:
-    """An audio file that matches the recipe's pattern."""
-
-    name: str
-    file: str
-    key: str
-    fields: Mapping[str, str]
-
-
 def corpus_table(corpus: str, name: str) -> list[dict[str, str]]:
     """The rows of a table in ``corpora/<corpus>/``.
 
@@ -168,31 +143,47 @@ def read_raw(recipe: Recipe, root: Path) -> Reading:
         RawDataError: the folder is absent or empty, or holds nothing of this corpus.
     """
     tree = RawTree(root)
-    account = _Account()
+    account = Account()
+    utterances: dict[str, Utterance] = {}
     for name in tree.clashes:
         account.reject(name, "two files have this name up to Unicode normalisation", "remove one of them")
     twin = _twin_counts(recipe, tree, account)
     candidates = [n for n in tree.files if _is_candidate(n, recipe, account)]
-    if isinstance(recipe.found_by, Manifest):
-        found = _from_manifest(tree, candidates, account)
-    else:
-        found = _from_pattern(recipe, tree, candidates, account)
+    found = find(recipe, tree, candidates, account)
     speakers = _speakers(recipe, tree, candidates, account)
-    splits = _splits(recipe)
+    splits = recorded_splits(recipe)
     seen: dict[str, str] = {}
+    accounted: set[str] = set()
     for audio, row in found:
-        _add(recipe, audio, row, speakers, splits, seen, account)
-    used = {u.path for u in account.utterances.values()} | account.annotations
+        segment = f"#{row.start:g}-{row.end:g}" if row.start is not None and row.end is not None else ""
+        key = audio.key + segment
+        reason = recipe.exclude.get(key) or recipe.leave_out.get(
+            {**audio.fields, **row.fields}.get("label", "")
+        )
+        if key in seen:
+            account.reject(audio.name, f"the same utterance as {seen[key]}", "remove one of the two copies")
+        elif reason:
+            account.excluded[reason].append(audio.name)
+        else:
+            try:
+                utterances[key] = _utterance(recipe, audio, row, key, speakers, splits)
+            except _Problem as problem:
+                account.rejected.append(problem.rejection)
+                accounted.add(audio.name)
+        seen.setdefault(key, audio.name)
+    used = accounted | {u.path for u in utterances.values()} | account.annotations
     used |= {r.where for r in account.rejected} | {n for names in account.excluded.values() for n in names}
     for name in candidates:
         if name not in used:
-            account.reject(name, "the recipe knows no such file", "remove it, or add an ignore rule with its reason")
+            account.reject(
+                name, "the recipe knows no such file", "remove it, or add an ignore rule with its reason"
+            )
+    ordered = tuple(sorted(utterances.values(), key=lambda u: (SPLITS.index(u.split), u.id)))
     expect = recipe.expect if twin is None else twin
-    utterances = tuple(sorted(account.utterances.values(), key=lambda u: (SPLITS.index(u.split), u.id)))
-    _check_counts(utterances, expect, account)
-    _check_independence(recipe, utterances, account)
+    _check_counts(ordered, expect, account)
+    _check_independence(recipe, ordered, account)
     return Reading(
-        recipe, tree, utterances, tuple(sorted(account.annotations)),
+        recipe, tree, ordered, tuple(sorted(account.annotations)),
         {k: tuple(v) for k, v in sorted(account.ignored.items())},
         {k: tuple(v) for k, v in sorted(account.excluded.items())},
         tuple(account.rejected), expect, twin is not None,
@@ -223,7 +214,7 @@ def differences(utterances: Iterable[Utterance], counts: Counts) -> list[str]:
     return clauses
 
 
-def _twin_counts(recipe: Recipe, tree: RawTree, account: _Account) -> Counts | None:
+def _twin_counts(recipe: Recipe, tree: RawTree, account: Account) -> Counts | None:
     if TWIN_MARKER not in tree.files:
         return None
     account.annotations.add(TWIN_MARKER)
@@ -237,7 +228,7 @@ def _twin_counts(recipe: Recipe, tree: RawTree, account: _Account) -> Counts | N
         return Counts()
 
 
-def _is_candidate(name: str, recipe: Recipe, account: _Account) -> bool:
+def _is_candidate(name: str, recipe: Recipe, account: Account) -> bool:
     if name == TWIN_MARKER:
         return False
     rule = ignoring_rule(name, recipe.ignore) or ignoring_rule(name, JUNK)
@@ -246,147 +237,50 @@ def _is_candidate(name: str, recipe: Recipe, account: _Account) -> bool:
     return rule is None
 
 
-def _from_pattern(
-    recipe: Recipe, tree: RawTree, names: list[str], account: _Account
-) -> Iterator[tuple[_Audio, Row]]:
-    way = recipe.found_by
-    assert not isinstance(way, Manifest)  # noqa: S101 - narrows the type for mypy
-    pattern = way.audio_pattern()
-    compiled = tail_pattern(pattern.regex)
-    audios = [a for n in names if (a := _audio(n, pattern, compiled, recipe.aliases))]
-    if not audios:
-        raise RawDataError(
-            f"none of the {len(names)} files matches the recipe",
-            where=f"{recipe.id}: {tree.root}",
-            expected=f"files like {pattern.regex}",
-            cure="check that --raw names the folder of this corpus",
-        )
-    if not isinstance(way, Table | Reader):
-        for audio in audios:
-            yield audio, Row(audio.key)
-        return
-    rows = _rows(way, tree, names, account)
-    by_key = defaultdict(list)
-    for row in rows:
-        by_key[row.key].append(row)
-    for audio in audios:
-        matching = by_key.pop(audio.key, None)
-        if matching is None:
-            account.reject(audio.name, "no row of the annotations tells its label", "restore the annotation files")
-            continue
-        for row in matching:
-            yield audio, row
-    for key, orphans in by_key.items():
-        if any("label" in row.fields for row in orphans) and key not in recipe.exclude:
-            account.reject(f"{orphans[0].where}", f"there is no audio for {key}", "restore the audio file")
-
-
-def _audio(name: str, pattern: PathPattern, compiled: re.Pattern[str], aliases: Mapping[str, str]) -> _Audio | None:
-    match = match_tail(compiled, name)
-    if match is None:
-        return None
-    groups = {g: v for g, v in match.groupdict().items() if v is not None}
-    tail = groups["tail_"]
-    stem = PurePosixPath(tail).stem
-    fields = {**groups, "stem": aliases.get(stem, stem)}
-    fields |= {f: fill(t, fields) for f, t in pattern.derive.items()}
-    key = fill(pattern.key, fields)
-    if key in aliases:
-        key = aliases[key]
-    file = fill(pattern.path, fields) if pattern.path else tail
-    return _Audio(name, file, key, fields)
-
-
-def _rows(way: Table | Reader, tree: RawTree, names: list[str], account: _Account) -> list[Row]:
-    """All rows of the annotation files, those of a `Reader` with equal keys merged."""
-    compiled = tail_pattern(way.file if isinstance(way, Table) else way.annotations)
-    files = [n for n in names if match_tail(compiled, n)]
-    if not files:
-        raise RawDataError(
-            "the annotations are missing",
-            where=str(tree.root),
-            expected=f"a file like {compiled.pattern.split('(?P<tail_>', 1)[1][:-1]}",
-            cure="restore it from the distribution",
-        )
-    account.annotations.update(files)
-    if isinstance(way, Table):
-        return [row for name in files for row in _table_rows(way, tree, name)]
-    merged: dict[tuple[str, float | None, float | None], Row] = {}
-    for name in files:
-        for row in way.read(name, tree.text(name, way.encoding)):
-            where = row.where or name
-            place = (row.key, row.start, row.end)
-            known = merged.get(place)
-            clash = set(known.fields) & set(row.fields) if known else set()
-            if known and clash:
-                account.reject(
-                    where,
-                    f"{row.key} has its {', '.join(sorted(clash))} told twice, first in {known.where}",
-                    "keep one of the two",
-                )
-                continue
-            fields = {**(known.fields if known else {}), **row.fields}
-            merged[place] = Row(row.key, fields, known.where if known else where, row.start, row.end)
-    return list(merged.values())
-
-
-def _table_rows(way: Table, tree: RawTree, name: str) -> Iterator[Row]:
-    columns = {**way.columns, **{c: c for c in re.findall(r"\{(\w+)\}", way.key)}}
-    for line, values in tree.rows(name, way.encoding, way.delimiter, columns):
-        yield Row(fill(way.key, values), {f: values[f] for f in way.columns}, f"{name}, line {line}")
-
-
-def _from_manifest(tree: RawTree, names: list[str], account: _Account) -> Iterator[tuple[_Audio, Row]]:
-    """Rows of ``manifest.csv``, else of the EmoNet layout; paths are relative to the raw root."""
-    manifests = ["manifest.csv"] if "manifest.csv" in names else [n for n in _EMONET_FILES if n in names]
-    if not manifests or (manifests != ["manifest.csv"] and "train.csv" not in manifests):
-        raise RawDataError(
-            "there is no manifest",
-            where=str(tree.root),
-            expected="manifest.csv (columns path, label, ...), or train.csv, devel.csv and test.csv (file, label)",
-            cure="write one of them into the raw folder",
-        )
-    for manifest in manifests:
-        account.annotations.add(manifest)
-        text = tree.text(manifest, "utf-8-sig")
-        delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
-        titles = {t.strip().lower(): t.strip() for t in text.split("\n", 1)[0].strip().split(delimiter)}
-        path = next((titles[t] for t in ("path", "file", "filename") if t in titles), "path")
-        label = next((titles[t] for t in ("label", "emotion", "class") if t in titles), "label")
-        known = {path: "path_", label: "label", titles.get("partition", "partition"): "split"}
-        columns = {known.get(t, t): t for t in titles.values()} | {"path_": path, "label": label}
-        for line, values in tree.rows(manifest, "utf-8-sig", delimiter, columns):
-            where = f"{manifest}, line {line}"
-            name = values.pop("path_")
-            start, end = values.pop("start", ""), values.pop("end", "")
-            if name not in tree.files:
-                account.reject(where, f"there is no file {name}", "correct the path, relative to the raw folder")
-                continue
-            fields = {f: v for f, v in values.items() if v}
-            if manifest != "manifest.csv":
-                fields["split"] = _EMONET_FILES[manifest]
-            key = str(PurePosixPath(name).with_suffix(""))
-            row = Row(key, fields, where, float(start) if start else None, float(end) if end else None)
-            yield _Audio(name, name, key, {}), row
-
-
 @dataclass(frozen=True, slots=True)
-class _Speaker:
+class Speaker:
+    """What is known of a speaker: gender and age in years."""
+
     gender: str | None
     age: float | None
 
+    def __str__(self) -> str:
+        return f"{self.gender}, {self.age:g} years" if self.age is not None else str(self.gender)
 
-def _speakers(recipe: Recipe, tree: RawTree, names: list[str], account: _Account) -> dict[str, _Speaker]:
-    """Gender and age by speaker: recorded, and from the distribution's own table, which must not differ."""
-    speakers = {
-        s: _Speaker(gender, recipe.ages.get(s))
-        for gender in ("female", "male", "child")
-        for s in getattr(recipe, gender)
-    }
-    if recipe.speakers:
-        for row in corpus_table(recipe.id, recipe.speakers):
-            age = float(row["age"]) if row.get("age") else None
-            speakers[row["speaker"]] = _Speaker(row["gender"] or None, age)
+
+def recorded_speakers(recipe: Recipe) -> dict[str, Speaker]:
+    """Speaker id to what the recipe or its table in ``corpora/`` tells.
+
+    Example:
+        >>> from emoset.registry import get_recipe
+        >>> str(recorded_speakers(get_recipe("emodb"))["03"])
+        'male, 31 years'
+    """
+    speakers = {s: Speaker(g, recipe.ages.get(s)) for g in GENDERS for s in getattr(recipe, g)}
+    for row in corpus_table(recipe.id, recipe.speakers) if recipe.speakers else ():
+        speakers[row["speaker"]] = Speaker(
+            row["gender"] or None, float(row["age"]) if row.get("age") else None
+        )
+    return speakers
+
+
+def recorded_splits(recipe: Recipe) -> dict[str, str]:
+    """Value of the field that decides, such as a speaker id, to split.
+
+    Example:
+        >>> from emoset.registry import get_recipe
+        >>> recorded_splits(get_recipe("emodb"))["10"]
+        'test'
+    """
+    split = recipe.split
+    if split.table:
+        return {row[split.by]: row["split"] for row in corpus_table(recipe.id, split.table)}
+    return {name: name for name in SPLITS} if split.by == "split" else split.assignment()
+
+
+def _speakers(recipe: Recipe, tree: RawTree, names: list[str], account: Account) -> dict[str, Speaker]:
+    """Recorded speakers, and those of the distribution's own table, which must not say otherwise."""
+    speakers = recorded_speakers(recipe)
     table = recipe.speaker_table
     if table is None:
         return speakers
@@ -396,104 +290,112 @@ def _speakers(recipe: Recipe, tree: RawTree, names: list[str], account: _Account
         account.annotations.add(name)
         for line, values in tree.rows(name, table.encoding, table.delimiter, columns):
             where = f"{name}, line {line}"
-            gender = _GENDERS.get(values["gender"].lower())
-            if gender is None:
-                account.reject(where, f"unknown gender {values['gender']!r}", "restore the file")
+            try:
+                told = Speaker(_gender(values["gender"], where), _number("age", values.get("age"), where))
+            except _Problem as problem:
+                account.rejected.append(problem.rejection)
                 continue
-            told = _Speaker(gender, float(values["age"]) if values.get("age") else None)
             known = speakers.setdefault(values["speaker"], told)
             if known != told:
                 account.reject(
-                    where, f"speaker {values['speaker']} is {told.gender}, {told.age}, not {known.gender}, {known.age}",
+                    where,
+                    f"speaker {values['speaker']} is {told}; known is {known}",
                     "restore the file from the distribution",
-                )  # fmt: skip
+                )
     return speakers
 
 
-def _splits(recipe: Recipe) -> dict[str, str]:
-    split = recipe.split
-    if split.table:
-        return {row[split.by]: row["split"] for row in corpus_table(recipe.id, split.table)}
-    return {name: name for name in SPLITS} if split.by == "split" else split.assignment()
+class _Problem(Exception):
+    """Why an utterance is rejected."""
+
+    def __init__(self, where: str, reason: str, cure: str) -> None:
+        self.rejection = Rejection(where, reason, cure)
 
 
-def _add(
+def _utterance(
     recipe: Recipe,
-    audio: _Audio,
+    audio: Audio,
     row: Row,
-    speakers: Mapping[str, _Speaker],
+    key: str,
+    speakers: Mapping[str, Speaker],
     splits: Mapping[str, str],
-    seen: dict[str, str],
-    account: _Account,
-) -> None:
-    """Make one utterance of an audio file and its annotation, or account for it otherwise."""
+) -> Utterance:
+    """Make one utterance of an audio file and what is said of it.
+
+    Raises:
+        _Problem: something about it is not as the recipe says.
+    """
     where = row.where or audio.name
-    segment = f"#{row.start:g}-{row.end:g}" if row.start is not None and row.end is not None else ""
-    key = audio.key + segment
     fields = {**audio.fields, **row.fields}
-    if key in seen:
-        first = seen[key]
-        account.reject(audio.name, f"the same utterance as {first}", "remove one of the two copies")
-        return
-    seen[key] = audio.name
-    reason = recipe.exclude.get(key) or recipe.leave_out.get(fields.get("label", ""))
-    if reason:
-        account.excluded[reason].append(audio.name)
-        return
-    code = fields.get("label")
-    if code is None:
-        account.reject(where, f"no label is told for {key}", "restore the annotation")
-        return
-    if code not in recipe.labels:
-        known = ", ".join(sorted(recipe.labels))
-        account.reject(
-            audio.name, f"unknown emotion code {code!r}; the recipe knows {known}",
-            "correct the file's name or annotation, or add the code to labels",
-        )  # fmt: skip
-        return
-    codes = getattr(recipe.found_by, "codes", {})
-    if codes and codes.get(fields["code"]) != code:
-        account.reject(audio.name, f"its name says {fields['code']!r}, its folder {code!r}", "put it where it belongs")
-        return
-    speaker, gender, age = fields.get("speaker"), None, None
-    if fields.get("gender"):
-        gender = _GENDERS.get(fields["gender"].lower())
-        if gender is None:
-            account.reject(where, f"unknown gender {fields['gender']!r}", "write female, male or child")
-            return
-    if speaker and (known := speakers.get(speaker)):
-        if gender and known.gender and gender != known.gender:
-            account.reject(audio.name, f"speaker {speaker} is {known.gender}, the name says {gender}", "correct the name")
-            return
-        gender, age = known.gender or gender, known.age
-    decider = fields.get(recipe.split.by, "")
-    split = splits.get(_SPLIT_NAMES.get(decider.lower(), decider) if recipe.split.by == "split" else decider)
-    if split is None:
-        account.reject(audio.name, f"{recipe.split.by} {decider!r} is in no split", "correct the name, or add it to the split")
-        return
-    language = fields.get("language") or recipe.languages[0]
+    code = _code(recipe, audio, fields, where)
+    speaker, gender = fields.get("speaker"), _gender(fields.get("gender"), where)
+    known = speakers.get(speaker) if speaker else None
+    if known and gender and known.gender and gender != known.gender:
+        raise _Problem(
+            audio.name, f"speaker {speaker} is {known.gender}, the name says {gender}", "correct the name"
+        )
     meaning = recipe.meaning(recipe.labels[code])
-    numbers: dict[str, float | None] = {}
-    for name in ("age", "activation", "pleasure", "dominance"):
-        try:
-            numbers[name] = float(fields[name]) if fields.get(name) else None
-        except ValueError:
-            account.reject(where, f"{name} is {fields[name]!r}, not a number", "restore the annotation")
-            return
-    extra = {f: v for f, v in fields.items() if f not in _COLUMN_FIELDS and f not in _HIDDEN_FIELDS}
-    account.utterances[key] = Utterance(
-        id=f"{recipe.id}/{key}", corpus=recipe.id, path=audio.name, file=audio.file, split=split,
-        label=recipe.labels[code], label_raw=code, emotion=meaning.emotion, arousal=meaning.arousal,
-        valence=meaning.valence, language=language, kind=recipe.kind,
-        speaker=f"{recipe.id}:{speaker}" if speaker else None, gender=gender,
-        age=numbers["age"] if age is None else age, text=fields.get("text") or None,
-        activation=numbers["activation"], pleasure=numbers["pleasure"], dominance=numbers["dominance"],
+    numbers = {name: _number(name, fields.get(name), where) for name in _NUMBERS}
+    if known and known.age is not None:
+        numbers["age"] = known.age
+    extra = {f: v for f, v in fields.items() if f not in _NOT_EXTRA}
+    return Utterance(
+        id=f"{recipe.id}/{key}", corpus=recipe.id, path=audio.name, file=audio.file,
+        split=_split(recipe, audio, fields, splits), label=recipe.labels[code], label_raw=code,
+        emotion=meaning.emotion, arousal=meaning.arousal, valence=meaning.valence,
+        language=fields.get("language") or recipe.languages[0], kind=recipe.kind,
+        speaker=f"{recipe.id}:{speaker}" if speaker else None,
+        gender=(known.gender if known else None) or gender, text=fields.get("text") or None,
         start=row.start, end=row.end,
-        extra=json.dumps(extra, sort_keys=True, ensure_ascii=False) if extra else None,
+        extra=json.dumps(extra, sort_keys=True, ensure_ascii=False) if extra else None, **numbers,
     )  # fmt: skip
 
 
-def _check_counts(utterances: tuple[Utterance, ...], expect: Counts, account: _Account) -> None:
+def _code(recipe: Recipe, audio: Audio, fields: Mapping[str, str], where: str) -> str:
+    """The corpus's code of the label, checked against the recipe and against the file's own name."""
+    code = fields.get("label")
+    if not code:
+        raise _Problem(where, f"no label is told for {audio.key}", "restore the annotation")
+    if code not in recipe.labels:
+        raise _Problem(
+            where, f"unknown emotion code {code!r}; the recipe knows {', '.join(sorted(recipe.labels))}",
+            "correct the file's name or annotation, or add the code to the recipe's labels",
+        )  # fmt: skip
+    codes = getattr(recipe.found_by, "codes", {})
+    if codes and codes.get(fields["code"]) != code:
+        raise _Problem(
+            audio.name, f"its name says {fields['code']!r}, its folder {code!r}", "put it where it belongs"
+        )
+    return code
+
+
+def _gender(text: str | None, where: str) -> str | None:
+    if not text:
+        return None
+    if text.lower() not in _GENDERS:
+        raise _Problem(where, f"unknown gender {text!r}", "write female, male or child")
+    return _GENDERS[text.lower()]
+
+
+def _number(name: str, text: str | None, where: str) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise _Problem(where, f"{name} is {text!r}, not a number", "restore the annotation") from None
+
+
+def _split(recipe: Recipe, audio: Audio, fields: Mapping[str, str], splits: Mapping[str, str]) -> str:
+    by = recipe.split.by
+    decider = fields.get(by, "")
+    split = splits.get(_SPLIT_NAMES.get(decider.lower(), decider) if by == "split" else decider)
+    if split is None:
+        raise _Problem(
+            audio.name, f"{by} {decider!r} is in no split", "correct the name, or add it to the split"
+        )
+    return split
+
+
+def _check_counts(utterances: tuple[Utterance, ...], expect: Counts, account: Account) -> None:
     clauses = differences(utterances, expect)
     if clauses:
         account.reject(
@@ -502,7 +404,7 @@ def _check_counts(utterances: tuple[Utterance, ...], expect: Counts, account: _A
         )  # fmt: skip
 
 
-def _check_independence(recipe: Recipe, utterances: tuple[Utterance, ...], account: _Account) -> None:
+def _check_independence(recipe: Recipe, utterances: tuple[Utterance, ...], account: Account) -> None:
     if not recipe.split.speaker_independent:
         return
     homes: dict[str, set[str]] = defaultdict(set)
@@ -512,6 +414,7 @@ def _check_independence(recipe: Recipe, utterances: tuple[Utterance, ...], accou
     for speaker, splits in sorted(homes.items()):
         if len(splits) > 1:
             account.reject(
-                f"speaker {speaker}", f"is in {' and '.join(sorted(splits))}, though the split claims independence",
+                f"speaker {speaker}",
+                f"it is in {' and '.join(sorted(splits))}, though the split claims independence",
                 "correct the split, or declare speaker_independent=False",
             )  # fmt: skip

@@ -70,6 +70,7 @@ class Recipe(Part):
         homepage: where the corpus is described or asked for.
         version: of this recipe; a change of rows, labels or splits raises it.
         sources: where it can be fetched.
+        sampling_rate: of the distributed recordings, in Hz, where it is one; twins have it too.
         found_by: one of the five ways to find utterances.
         ignore: regular expression of a file or folder name to the reason why it holds no utterance.
         labels: the corpus's own code (``label_raw``) to the class name.
@@ -102,6 +103,7 @@ class Recipe(Part):
     homepage: Text | None = None
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     sources: tuple[Source, ...] = ()
+    sampling_rate: int | None = Field(default=None, gt=0)
     found_by: PathPattern | ParentFolder | Table | Manifest | Reader
     ignore: Frozen[str, Text] = FrozenMap({})
     labels: Frozen[str, str] = Field(min_length=1)
@@ -144,7 +146,9 @@ class Recipe(Part):
             )
         codes = self.codes - set(self.labels) - set(self.leave_out)
         if codes:
-            raise ValueError(f"code {', '.join(sorted(codes))} is used by the pattern but stands not in labels")
+            raise ValueError(
+                f"code {', '.join(sorted(codes))} is used by the pattern but stands not in labels"
+            )
         for counts in (self.expect, self.published):
             foreign = sorted(set(counts.labels) - names)
             if foreign:
@@ -155,7 +159,9 @@ class Recipe(Part):
         if self.split.by == "speaker" and genders and not self.split.table:
             differing = set(genders) ^ set(self.split.assignment())
             if differing:
-                raise ValueError(f"speaker {', '.join(sorted(differing))} is not in both the gender lists and the split")
+                raise ValueError(
+                    f"speaker {', '.join(sorted(differing))} is not in both the gender lists and the split"
+                )
         return self
 
     @property
@@ -204,7 +210,7 @@ def as_variant(recipe: Recipe, variant: Variant) -> Recipe:
         if name not in ("id", "title") and (value := getattr(variant, name)) is not None
     }  # fmt: skip
     fields = {name: getattr(recipe, name) for name in Recipe.model_fields if name in recipe.model_fields_set}
-    counts = {} if {"expect", "published"} & set(given) else {"expect": Counts(), "published": Counts()}
+    counts = {"expect": Counts(), "published": Counts()}  # the main task's counts say nothing about another
     title = f"{recipe.title} ({variant.title})"
     return Recipe(**{**fields, **counts, **given, "title": title, "variants": (), "variant": variant.id})
 
@@ -228,7 +234,7 @@ def card(recipe: Recipe) -> str:
         by_class.setdefault(label, []).append(code)
     lines = [
         ("corpus", f"{r.configuration} {r.version}: {r.title}"),
-        ("speech", f"{', '.join(r.languages)}; {r.kind}"),
+        ("speech", f"{', '.join(r.languages)}; {r.kind}{f'; {r.sampling_rate} Hz' if r.sampling_rate else ''}"),
         ("access", f"{r.access}; licence: {r.licence}; redistribution {'allowed' if r.redistribute else 'not allowed'}"),
         ("cite", r.citation),
         ("home", r.homepage or ""),
@@ -252,7 +258,11 @@ def card(recipe: Recipe) -> str:
 
 def _meaning(recipe: Recipe, label: str) -> str:
     m = recipe.meaning(label)
-    return f" (emotion {m.emotion}, arousal {m.arousal}, valence {m.valence})" if m.emotion else " (no shared emotion)"
+    return (
+        f" (emotion {m.emotion}, arousal {m.arousal}, valence {m.valence})"
+        if m.emotion
+        else " (no shared emotion)"
+    )
 
 
 def describe(recipe: Recipe) -> str:

@@ -89,10 +89,12 @@ class ParsedPattern:
         self.root = self._sequence(tree, tree.state.flags)
 
     def matcher(self, items: list[Any]) -> re.Pattern[str]:
+        """Compile some items of the parser's own tree."""
         compiled: re.Pattern[str] = _compiler.compile(_parser.SubPattern(self.state, items), 0)
         return compiled
 
     def group(self, name: str) -> Node:
+        """Look a named group up; raises RecipeError if there is none."""
         names = self.pattern.groupindex
         if name in names:
             return self.by_number[names[name]]
@@ -142,7 +144,7 @@ class ParsedPattern:
         if op is _op.LITERAL:
             text = chr(argument)
             return Node("chars", drawn=text, complete=frozenset((text, text.swapcase()) if fold else text))
-        members = argument if op is _op.IN else [(_op.NEGATE, None)]
+        members: list[Any] = argument if op is _op.IN else [(_op.NEGATE, None)]
         listed: dict[str, None] = {}  # an ordered set
         closed = members[0][0] is not _op.NEGATE
         for kind, value in members if closed else ():
@@ -156,7 +158,8 @@ class ParsedPattern:
                 closed = False
         complete = frozenset({*listed, *(c.swapcase() for c in listed if fold)}) if closed else None
         if not closed:
-            scoped = (_op.SUBPATTERN, (None, flags & _SCOPED, _SCOPED & ~flags, [(op, argument)]))
+            alone = _parser.SubPattern(self.state, [(op, argument)])
+            scoped = (_op.SUBPATTERN, (None, flags & _SCOPED, _SCOPED & ~flags, alone))
             fits = self.matcher([scoped]).fullmatch
             for pool in (_PLAIN, *_OTHERS):
                 found = [c for c in pool if fits(c)]
@@ -169,17 +172,43 @@ class ParsedPattern:
 
 @lru_cache(maxsize=256)
 def parsed_pattern(regex: str) -> ParsedPattern:
+    r"""Parse a regular expression; what it was parsed to is kept.
+
+    Args:
+        regex: regular expression.
+
+    Returns:
+        Its tree.
+
+    Raises:
+        RecipeError: if it is invalid.
+
+    Example:
+        >>> [part.kind for part in parsed_pattern(r"(?P<take>[ab])?-\d+").root.parts]
+        ['repeat', 'chars', 'repeat']
+    """
     return ParsedPattern(regex)
 
 
 @lru_cache(maxsize=4096)
 def group_matcher(regex: str, number: int, before: tuple[tuple[int, str], ...]) -> re.Pattern[str]:
-    """Matches a group alone, after the text of the groups that its back-references point to."""
+    r"""Compile a group alone, to match after the text of the groups that its back-references point to.
+
+    Args:
+        regex: regular expression.
+        number: of the group.
+        before: numbers and texts of the groups outside that it refers to.
+
+    Returns:
+        A pattern that matches those texts, then the group.
+
+    Example:
+        >>> bool(group_matcher(r"(?P<a>\d)-(?P<b>x(?P=a))", 2, ((1, "7"),)).fullmatch("7x7"))
+        True
+    """
     parsed = parsed_pattern(regex)
     prefix = []
     for n, text in before:
         letters = _parser.SubPattern(parsed.state, [(_op.LITERAL, ord(c)) for c in text])
         prefix.append((_op.SUBPATTERN, (n, 0, _SCOPED, letters)))
     return parsed.matcher([*prefix, parsed.by_number[number].source])
-
-

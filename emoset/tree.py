@@ -51,7 +51,10 @@ class RawTree:
             self._found[name] = path
         if not self._found:
             raise RawDataError(
-                "the raw folder is empty", where=str(root), expected="audio files", cure="give its path with --raw"
+                "the raw folder is empty",
+                where=str(root),
+                expected="audio files",
+                cure="give its path with --raw",
             )
         self.files: tuple[str, ...] = tuple(sorted(self._found))
 
@@ -75,7 +78,9 @@ class RawTree:
                 cure="restore the file from the distribution; do not re-save it in an editor",
             ) from None
 
-    def rows(self, name: str, encoding: str, delimiter: str, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
+    def rows(
+        self, name: str, encoding: str, delimiter: str, columns: Mapping[str, str]
+    ) -> Iterator[tuple[int, dict[str, str]]]:
         """Line number and the wanted columns of each row of a delimited table, stripped of blanks.
 
         Args:

@@ -14,6 +14,7 @@ RECIPE = Recipe(
     "Dataset. IEEE Transactions on Affective Computing 5(4), 2014.",
     homepage="https://github.com/CheyneyComputerScience/CREMA-D",
     version="1.0.0",
+    sampling_rate=16_000,
     found_by=PathPattern(
         regex=r"(?:AudioWAV/)?(?P<speaker>1\d{3})_(?P<sentence>[A-Z]{3})_(?P<label>[A-Z]{3})_(?P<level>LO|MD|HI|XX?)\.wav",
         path="AudioWAV/{stem}.wav",

@@ -15,6 +15,7 @@ RECIPE = Recipe(
     homepage="http://emodb.bilderbar.info/",
     version="1.0.0",
     sources=(Source(url="http://emodb.bilderbar.info/download/download.zip"),),
+    sampling_rate=16_000,
     found_by=PathPattern(
         regex=r"(?:wav(?:_corpus)?/)?(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])(?P<take>[a-z])\.wav",
         path="wav/{stem}.wav",

@@ -24,7 +24,9 @@ def read(path: str, text: str) -> Iterator[Row]:
 
 def write(rows: Iterable[Row], audio: Mapping[str, str]) -> dict[str, str]:
     """Evaluation files for a twin: one per dialogue, with the summary lines that `read` reads."""
-    files: dict[str, list[str]] = defaultdict(lambda: ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"])
+    files: dict[str, list[str]] = defaultdict(
+        lambda: ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"]
+    )
     for row in rows:
         session, dialog = audio[row.key].split("/")[0], row.key[:-5]
         files[f"{session}/dialog/EmoEvaluation/{dialog}.txt"].append(
@@ -46,6 +48,7 @@ RECIPE = Recipe(
     "dyadic motion capture database. Language Resources and Evaluation 42, 2008.",
     homepage="https://sail.usc.edu/iemocap/iemocap_release.htm",
     version="1.0.0",
+    sampling_rate=16_000,
     found_by=Reader(
         audio=PathPattern(
             regex=r"(?:(?:(?:Session\d/)?sentences/)?wav/)?"
@@ -66,7 +69,7 @@ RECIPE = Recipe(
         "Documentation": "documentation",
     },
     labels={"ang": "anger", "exc": "happiness", "hap": "happiness", "neu": "neutral", "sad": "sadness"},
-    leave_out={code: _NOT_OF_FOUR for code in ("dis", "fea", "fru", "oth", "sur", "xxx")},
+    leave_out=dict.fromkeys(("dis", "fea", "fru", "oth", "sur", "xxx"), _NOT_OF_FOUR),
     female=("01F", "02F", "03F", "04F", "05F"),
     male=("01M", "02M", "03M", "04M", "05M"),
     split=Split(

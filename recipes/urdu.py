@@ -14,6 +14,7 @@ RECIPE = Recipe(
     homepage="https://github.com/siddiquelatif/URDU-Dataset",
     version="1.0.0",
     sources=(Source(url="https://github.com/siddiquelatif/URDU-Dataset/archive/refs/heads/master.zip"),),
+    sampling_rate=44_100,
     found_by=ParentFolder(
         levels=("label",),
         name=r"(?P<speaker>S(?P<gender>[MF])\d+)_F(?P<number>\d+)_(?P<code>[A-Z])(?P<item>\d+)\.wav",

@@ -174,11 +174,10 @@ def class_indexes(predicted: object, rows: int, classes: Sequence[str], corpus: 
         raise BenchmarkError(
             f"{len(array)} predictions", where=corpus, expected=f"one for each of {rows} test utterances"
         )
-    places: dict[object, int] = {name: place for place, name in enumerate(classes)}
-    if np.issubdtype(array.dtype, np.integer):
-        places = {place: place for place in range(len(classes))}
+    places: dict[object, int] = {place: place for place in range(len(classes))}
+    places |= {name: place for place, name in enumerate(classes)}
     values = array.tolist()
-    wrong = [row for row, value in enumerate(values) if isinstance(value, bool) or value not in places]
+    wrong = [row for row, value in enumerate(values) if type(value) not in (str, int) or value not in places]
     if wrong:
         raise BenchmarkError(
             f"prediction {values[wrong[0]]!r} (row {wrong[0]}; {len(wrong)} such rows)",
@@ -208,7 +207,8 @@ def read_predictions(path: str | Path) -> dict[str, str]:
             table = csv.DictReader(file)
             absent = [name for name in ("id", "prediction") if name not in (table.fieldnames or ())]
             if absent:
-                raise BenchmarkError(f"no column {' and no column '.join(absent)}", where=where, expected=form)
+                got = f"no column {' and no column '.join(absent)}"
+                raise BenchmarkError(got, where=where, expected=form)
             for row in table:
                 if row["id"] in found:
                     twice.append(row["id"])

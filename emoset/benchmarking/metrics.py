@@ -274,7 +274,7 @@ def _indexes(name: str, values: Indexes, n_classes: int) -> _Counts:
     return array.astype(np.int64)
 
 
-# The three figures from confusion matrices of shape [..., classes, classes], so that one matrix and a thousand
+# The figures from confusion matrices of shape [..., classes, classes], so that one matrix and a thousand
 # resamples take the same path.
 def _uar(confusion: _Counts) -> _Floats:
     hits, true = np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1)

@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Annotated, Final, Literal, Self
 
 import numpy as np
@@ -62,7 +61,8 @@ class CorpusResult(_Frozen):
     def _agree(self) -> Self:
         place = {name: i for i, name in enumerate(self.classes)}
         strange = (set(self.reference) | set(self.prediction)) - set(place)
-        if strange or not len(self.ids) == len(self.reference) == len(self.prediction) == self.test_utterances:
+        lengths = {len(self.ids), len(self.reference), len(self.prediction), self.test_utterances}
+        if strange or len(lengths) > 1:
             raise ValueError("predictions do not match the classes and the number of test utterances")
         true, predicted = ([place[n] for n in names] for names in (self.reference, self.prediction))
         counted = confusion_matrix(true, predicted, len(place)).tolist()
@@ -231,22 +231,13 @@ def mean_uar(corpora: tuple[CorpusResult, ...]) -> float:
 
 def write_whole(path: Path, data: bytes) -> Path:
     """Write a file at once or not at all."""
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(data)
-        except BaseException:
-            temporary.unlink()
-            raise
-    temporary.chmod(0o666 & ~_umask())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _row(result: CorpusResult) -> tuple[str, ...]:

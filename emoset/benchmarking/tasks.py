@@ -1,4 +1,4 @@
-"""What a model is given of a corpus: labelled rows to learn from, and a test set that does not show its labels."""
+"""What a model is given of a corpus: labelled rows to learn from, and a test set without its labels."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ HIDDEN: Final = (
     "dominance",
     "extra",
 )
-"""Columns that tell the label, or may: a test set comes without them, with row numbers for ids and no paths."""
+"""Columns that tell the label, or may: test sets come without them, with row numbers for ids and no paths."""
 
 
 @dataclass(frozen=True)
 class Task:
     """One corpus as the benchmark uses it: what the model sees, and the truth about the test set.
 
-    ``reference`` holds class indexes; ``ids``, ``reference`` and ``speakers`` have one entry per row of ``test``.
-    ``left_out`` counts the rows without a label per split, ``unlabelled`` names those of the test set.
+    ``reference`` holds class indexes; ``ids``, ``reference`` and ``speakers`` have one entry per
+    row of ``test``. ``left_out`` counts the rows without a label per split; ``unlabelled``
+    names those of the test set.
     """
 
     corpus: str
@@ -65,7 +66,7 @@ def load_task(corpus: str, data_dir: str | Path | None, labels: str) -> Task:
         The task; rows without a label are left out and counted.
 
     Raises:
-        BenchmarkError: a split that is missing or has no labelled rows, or classes that differ between splits.
+        BenchmarkError: a split that is missing or has no labelled rows, or classes that differ.
     """
     from emoset.loading import load_dataset
 
@@ -73,7 +74,10 @@ def load_task(corpus: str, data_dir: str | Path | None, labels: str) -> Task:
     missing = [name for name in SPLITS if name not in splits]
     if missing:
         raise BenchmarkError(
-            f"no {' and no '.join(missing)} split", where=corpus, expected=", ".join(SPLITS), cure="build it again"
+            f"no {' and no '.join(missing)} split",
+            where=corpus,
+            expected=", ".join(SPLITS),
+            cure="build it again",
         )
     classes = _classes(corpus, splits, labels)
     shown: dict[str, Dataset] = {}
@@ -135,7 +139,8 @@ def _classes(corpus: str, splits: Mapping[str, Dataset], labels: str) -> tuple[s
 def _named_label(rows: Dataset, labels: str) -> Dataset:
     if labels == "label":
         return rows
-    return rows.remove_columns([c for c in ("label",) if c in rows.column_names]).rename_column(labels, "label")
+    others = [name for name in rows.column_names if name != "label"]
+    return rows.select_columns(others).rename_column(labels, "label")
 
 
 def _column(rows: Dataset, name: str) -> list[Any]:
@@ -151,7 +156,7 @@ def _select(rows: Dataset, kept: Sequence[int]) -> Dataset:
 
 
 def _hide(rows: Dataset, kept: Sequence[int]) -> Dataset:
-    """A test set that a model cannot read the labels from by accident: ids and file names often spell them."""
+    """A test set that shows no labels by accident: ids and file names often spell them."""
     numbers = {row: str(place) for place, row in enumerate(kept)}
     hidden = rows.remove_columns([c for c in (*HIDDEN, "id") if c in rows.column_names])
     # Before the selection, as a column cannot be added to selected rows without copying their audio.
@@ -178,8 +183,9 @@ def _manifest(corpus: str, data_dir: str | Path | None, rows: Dataset) -> dict[s
             try:
                 manifest = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
+                got, expected = f"not JSON ({error})", "a build's manifest"
                 raise BenchmarkError(
-                    f"not JSON ({error})", where=str(path), expected="a build's manifest", cure="build it again"
+                    got, where=str(path), expected=expected, cure="build it again"
                 ) from error
             return manifest if isinstance(manifest, dict) else {}
     return {}
