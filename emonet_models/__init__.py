@@ -1,0 +1,54 @@
+"""EmoNet's baseline: a residual network on log-mel maps, its training, and its place in the benchmark.
+
+Source: Gerczuk, Amiriparian, Ottl, Schuller: EmoNet: A Transfer Learning Framework for Multi-Corpus Speech
+Emotion Recognition. Nothing is imported before it is asked for: ``import emonet_models`` is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emonet_models.baseline import Baseline
+    from emonet_models.evaluation import predict_probabilities
+    from emonet_models.network import ResNet
+    from emonet_models.settings import Settings
+    from emonet_models.training import Epoch, TrainingResult, train
+    from emonet_models.weights import from_keras_variables, load, save
+
+_PLACES = {
+    "Baseline": "baseline",
+    "Epoch": "training",
+    "ResNet": "network",
+    "Settings": "settings",
+    "TrainingResult": "training",
+    "from_keras_variables": "weights",
+    "load": "weights",
+    "predict_probabilities": "evaluation",
+    "save": "weights",
+    "train": "training",
+}
+
+__all__ = [
+    "Baseline",
+    "Epoch",
+    "ResNet",
+    "Settings",
+    "TrainingResult",
+    "from_keras_variables",
+    "load",
+    "predict_probabilities",
+    "save",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'emonet_models' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"emonet_models.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -125,7 +125,7 @@ def load(folder: str | Path) -> tuple[ResNet, Config]:
     except SafetensorError as error:
         got = f"the weights are damaged or cut short ({error})"
         raise ModelError(got, where=str(path), expected="a safetensors file", cure=again) from None
-    _fill(network, found, str(path), "use the config.json that was saved with these weights")
+    fill(network, found, str(path), "use the config.json that was saved with these weights")
     return network.eval(), config
 
 
@@ -153,8 +153,20 @@ def _read_config(path: Path) -> Config:
     return Config(settings, tuple(classes), str(content.get("corpus", "")), content.get("result", {}))
 
 
-def _fill(network: nn.Module, found: Mapping[str, Tensor], where: str, cure: str) -> None:
-    """Copy tensors into the network after checking that names and shapes are exactly its own."""
+def fill(
+    network: nn.Module, found: Mapping[str, Tensor], where: str | None = None, cure: str | None = None
+) -> None:
+    """Copy tensors into a network, in place.
+
+    Args:
+        network: to fill.
+        found: name to tensor: exactly those of ``tensors(network)``.
+        where: file that they came from, for messages.
+        cure: what to do if they do not fit.
+
+    Raises:
+        ModelError: names or shapes differ.
+    """
     own = tensors(network)
     wrong = [f"no {name}" for name in own if name not in found]
     wrong += [f"{name} that the network does not have" for name in found if name not in own]
@@ -205,7 +217,7 @@ def from_keras_variables(network: ResNet, variables: Mapping[str, npt.NDArray[An
         elif own.endswith(".weight") and value.ndim == 2:
             value = value.T
         found[own] = value
-    _fill(network, found, "Keras variables", "give the network the settings of the original model")
+    fill(network, found, "Keras variables", "give the network the settings of the original model")
 
 
 def _renames(network: ResNet, variables: Mapping[str, object]) -> dict[str, str]:

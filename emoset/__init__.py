@@ -24,7 +24,7 @@ __all__ = [
     "EmosetError", "benchmark", "build", "get_recipe", "list_corpora", "load_dataset", "twin", "verify",
 ]  # fmt: skip
 
-# Looked up on first use, so that `import emoset` costs next to nothing and pulls in neither torch nor datasets.
+# Looked up on first use: `import emoset` costs next to nothing and pulls in neither torch nor datasets.
 _HOMES = {
     "EmosetError": "emoset.errors",
     "benchmark": "emoset.benchmarking",

@@ -2,8 +2,8 @@
 
 1. What a file is, is read from its content, never from its name.
 2. A 16 kHz mono PCM16 file keeps its samples bit for bit.
-3. Otherwise samples become float32 in [-1, 1); channels are averaged; soxr resamples at its very high quality;
-   the result is multiplied by 32768, rounded half to even and clipped to 16 bits. No dither.
+3. Otherwise samples become float32 in [-1, 1); channels are averaged; soxr resamples at its very high
+   quality; the result is multiplied by 32768, rounded half to even and clipped to 16 bits. No dither.
 """
 
 from __future__ import annotations
@@ -104,9 +104,7 @@ def decode(data: bytes, where: str, start: float | None = None, end: float | Non
             where=where, expected="WAV, FLAC, AIFF, OGG or MP3", cure=_COPY_AGAIN,
         ) from None  # fmt: skip
     if len(samples) == 0:
-        raise AudioError(
-            "it holds no samples", where=where, cure=_COPY_AGAIN + ", or exclude it with a reason"
-        )
+        raise AudioError("it holds no samples", where=where, cure=_COPY_AGAIN + ", or exclude it with a reason")
     if native:
         return Sound(samples, container, rate, channels, 0)
     stored, clipped = _to_pcm16(_to_mono_16k(samples, rate), where)
@@ -152,9 +150,7 @@ def _check_content(data: bytes, where: str) -> None:
         raise AudioError("it is empty (0 bytes)", where=where, cure=_COPY_AGAIN)
     head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith(b"version https://git-lfs"):
-        raise AudioError(
-            "it is a git-LFS pointer, not the recording", where=where, cure="run 'git lfs pull' there"
-        )
+        raise AudioError("it is a git-LFS pointer, not the recording", where=where, cure="run 'git lfs pull' there")
     if head.startswith((b"<html", b"<!doctype html", b"<?xml", b"<head")):
         raise AudioError(
             "it is a web page",
@@ -171,7 +167,7 @@ def _check_content(data: bytes, where: str) -> None:
 
 
 def _check_chunks(data: bytes, where: str, order: str, wanted: bytes) -> None:
-    """Refuse a file whose sample chunk is absent or promises more bytes than follow: decoders pass those over."""
+    """Refuse a sample chunk that is absent or promises more bytes than follow; decoders pass those over."""
     position = 12
     while position + 8 <= len(data):
         name, (size,) = data[position : position + 4], struct.unpack_from(order + "I", data, position + 4)
@@ -220,9 +216,7 @@ def _to_mono_16k(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]
 def _to_pcm16(samples: NDArray[np.float32], where: str) -> tuple[NDArray[np.int16], int]:
     scaled = np.rint(samples * np.float32(32768.0))
     if not np.isfinite(scaled).all():
-        raise AudioError(
-            "it holds samples that are no numbers (NaN or infinite)", where=where, cure=_COPY_AGAIN
-        )
+        raise AudioError("it holds samples that are no numbers (NaN or infinite)", where=where, cure=_COPY_AGAIN)
     if len(scaled) == 0:
         raise AudioError("it is too short to resample", where=where, cure="exclude it with a reason")
     clipped = int(np.count_nonzero((scaled > 32767) | (scaled < -32768)))

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +60,10 @@ class CorpusReport:
     manifest: Mapping[str, Any]
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.configuration}: {len(self.used)} files used, {len(self.annotations)} annotation files"
-        ]
+        lines = [f"{self.configuration}: {len(self.used)} files used, {len(self.annotations)} annotation files"]
         lines += [f"  ignored {len(v)}: {k}" for k, v in self.ignored.items()]
         lines += [
-            f"  excluded {len(v)}: {k} ({', '.join(v[:3])}{', ...' * (len(v) > 3)})"
-            for k, v in self.excluded.items()
+            f"  excluded {len(v)}: {k} ({', '.join(v[:3])}{', ...' * (len(v) > 3)})" for k, v in self.excluded.items()
         ]
         lines += [f"  rejected {r}" for r in self.rejected]
         lines += [f"  note: {w}" for w in self.warnings]
@@ -155,7 +151,7 @@ def _raw_root(recipe: Recipe, raw: str | Path | Mapping[str, str | Path] | None,
     raise RawDataError(
         "no raw folder is given", where=recipe.id,
         expected="the folder that holds the corpus as distributed",
-        cure=f"give it with --raw {recipe.id}=FOLDER, or set {RAW_VARIABLE} to a folder that holds {recipe.id}/",
+        cure=f"give it with --raw {recipe.id}=FOLDER, or set {RAW_VARIABLE} to the folder of {recipe.id}/",
     )  # fmt: skip
 
 
@@ -176,9 +172,7 @@ def build_corpus(
             raise _refused(report)
         if not report.used:
             raise _refused(
-                replace(
-                    report, rejected=(*report.rejected, Rejection(str(root), "nothing is left", "see above"))
-                )
+                replace(report, rejected=(*report.rejected, Rejection(str(root), "nothing is left", "see above")))
             )
         target = data_dir / recipe.configuration
         _put_in_place(folder, target)
@@ -191,7 +185,8 @@ def build_corpus(
 def _refused(report: CorpusReport) -> BuildError:
     count = len(report.rejected)
     error = BuildError(
-        f"refused, {count} problem{'s' * (count != 1)}:\n{report}\nNo shards were written", where=report.configuration,
+        f"refused, {count} problem{'s' * (count != 1)}:\n{report}\nNo shards were written",
+        where=report.configuration,
         cure="mend what was rejected, or build what is left with --allow-partial",
     )  # fmt: skip
     error.report = report  # type: ignore[attr-defined]
@@ -240,7 +235,7 @@ def _write(reading: Reading, folder: Path, executor: Executor, progress: bool) -
                 rejected.append(done.rejection)
                 continue
             u = done.utterance
-            sources[u.path] = done.source
+            sources[u.file] = done.source
             seconds[u.split] += done.seconds
             clipped += done.clipped
             written.append(u)
@@ -266,10 +261,9 @@ def _write(reading: Reading, folder: Path, executor: Executor, progress: bool) -
 
 def _convert_all(reading: Reading, executor: Executor) -> Iterator[_Converted]:
     """Convert in order, with a bounded number of tasks under way."""
-    groups = iter(lambda it=iter(reading.utterances): list(islice(it, _GROUP)), [])  # type: ignore[misc]
     waiting: deque[Future[list[_Converted]]] = deque()
-    for group in groups:
-        paths = [(u, reading.tree.path(u.path)) for u in group]
+    for first in range(0, len(reading.utterances), _GROUP):
+        paths = [(u, reading.tree.path(u.path)) for u in reading.utterances[first : first + _GROUP]]
         waiting.append(executor.submit(convert, paths))
         if len(waiting) >= 8:
             yield from waiting.popleft().result()

@@ -38,15 +38,13 @@ def list_(
     kind: Annotated[str | None, typer.Option(help="acted, induced or natural.")] = None,
 ) -> None:
     """List the corpora that there are recipes for."""
-    table = Table("corpus", "title", "speech", "access", "utterances", "classes", box=None, pad_edge=False)
+    table = Table("corpus", "language", "kind", "access", "utterances", "classes", "title", box=None, pad_edge=False)
     recipes = emoset.list_corpora(collection=collection, language=language, access=access, kind=kind)
-    for r in recipes:
-        counts = r.expect if r.expect.utterances is not None else r.published
-        variants = "".join(f"\n[dim]{escape(v.id)}[/dim]" for v in r.variants)
-        table.add_row(
-            escape(r.configuration) + variants, escape(r.title), f"{', '.join(r.languages)}; {r.kind}", r.access,
-            str(counts.utterances or "?"), ", ".join(r.classes),
-        )  # fmt: skip
+    for recipe in recipes:
+        for task in (recipe, *(emoset.get_recipe(variant.id) for variant in recipe.variants)):
+            count = task.expect.utterances or task.published.utterances
+            about = (", ".join(task.languages), task.kind, task.access, str(count or "?"), str(len(task.classes)))
+            table.add_row(task.configuration, *about, escape(task.title))
     _out.print(table if recipes else "no corpus fits")
 
 
@@ -78,9 +76,7 @@ def build(
             help="Raw folder of the corpus, or the folder that holds <corpus>/; CORPUS=FOLDER, repeated, for several."
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Data folder; default: $EMOSET_HOME, else the user's cache.")] = None,
     allow_partial: Annotated[
         bool, typer.Option(help="Build what is left when files are rejected; marked for good.")
     ] = False,
@@ -92,20 +88,13 @@ def build(
         corpora, _raw_folders(raw), out, allow_partial=allow_partial, workers=workers, progress=not quiet
     )
     for corpus in report.corpora:
-        table = Table(
-            "split",
-            "utterances",
-            "minutes",
-            "speakers",
-            *corpus.manifest["classes"],
-            box=None,
-            pad_edge=False,
-        )
-        for split, told in corpus.manifest["splits"].items():
-            table.add_row(
-                split, str(told["utterances"]), f"{told['seconds'] / 60:.1f}", str(len(told["speakers"])),
-                *(str(told["classes"].get(c, 0)) for c in corpus.manifest["classes"]),
-            )  # fmt: skip
+        splits = corpus.manifest["splits"]
+        table = Table("", *splits, box=None, pad_edge=False)
+        table.add_row("utterances", *(str(told["utterances"]) for told in splits.values()))
+        table.add_row("minutes", *(f"{told['seconds'] / 60:.1f}" for told in splits.values()))
+        table.add_row("speakers", *(str(len(told["speakers"]) or "?") for told in splits.values()))
+        for label in corpus.manifest["classes"]:
+            table.add_row(label, *(str(told["classes"].get(label, 0)) for told in splits.values()))
         _out.print(str(corpus), markup=False, highlight=False, soft_wrap=True)
         _out.print(table)
 
@@ -133,9 +122,7 @@ def verify(
     data: Annotated[
         Path | None, typer.Argument(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
     ] = None,
-    corpora: Annotated[
-        list[str] | None, typer.Option("--corpus", help="Only this corpus; repeat for several.")
-    ] = None,
+    corpora: Annotated[list[str] | None, typer.Option("--corpus", help="Only this corpus; repeat for several.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Check that a data folder holds exactly what was built."""
@@ -155,9 +142,7 @@ def benchmark(
     ],
     corpora: Corpora,
     data: DataDir = None,
-    arg: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE handed to the model's class; repeatable.")
-    ] = None,
+    arg: Annotated[list[str] | None, typer.Option(help="NAME=VALUE handed to the model's class; repeatable.")] = None,
     labels: Annotated[str, typer.Option(help="label, emotion, arousal or valence.")] = "label",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results: JSON, Markdown, predictions, pictures.")
@@ -168,7 +153,8 @@ def benchmark(
     """Train and test a model on built corpora, with confidence intervals."""
     from emoset.benchmarking import resolve_model
 
-    args = dict(a.split("=", 1) if "=" in a else (a, "true") for a in arg or [])
+    pairs = (text.partition("=") for text in arg or [])
+    args = {name: value if equals else "true" for name, equals, value in pairs}
     results = emoset.benchmark(
         resolve_model(model, args),
         corpora,

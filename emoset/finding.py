@@ -91,9 +91,7 @@ def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account) -> I
     for audio in audios:
         matching = by_key.pop(audio.key, None)
         if matching is None:
-            account.reject(
-                audio.name, "no row of the annotations tells its label", "restore the annotation files"
-            )
+            account.reject(audio.name, "no row of the annotations tells its label", "restore the annotation files")
             continue
         for row in matching:
             yield audio, row
@@ -102,9 +100,7 @@ def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account) -> I
             account.reject(orphans[0].where, f"there is no audio for {key}", "restore the audio file")
 
 
-def audio_of(
-    name: str, pattern: PathPattern, compiled: re.Pattern[str], aliases: Mapping[str, str]
-) -> Audio | None:
+def audio_of(name: str, pattern: PathPattern, compiled: re.Pattern[str], aliases: Mapping[str, str]) -> Audio | None:
     """The audio file that a relative name is by the pattern, or None.
 
     Args:
@@ -190,14 +186,10 @@ def _from_manifest(tree: RawTree, names: list[str], account: Account) -> Iterato
             where = f"{manifest}, line {line}"
             name = values.pop("path_")
             if name not in tree.files:
-                account.reject(
-                    where, f"there is no file {name}", "correct the path; it starts at the raw folder"
-                )
+                account.reject(where, f"there is no file {name}", "correct the path; it starts at the raw folder")
                 continue
             try:
-                start, end = (
-                    float(v) if v else None for v in (values.pop("start", ""), values.pop("end", ""))
-                )
+                start, end = (float(v) if v else None for v in (values.pop("start", ""), values.pop("end", "")))
             except ValueError as error:
                 account.reject(where, f"start or end is no number ({error})", "give seconds, such as 1.25")
                 continue

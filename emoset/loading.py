@@ -62,9 +62,7 @@ def load_dataset(
     if remark := remarks({**manifest, "speaker_independent": True}):
         warnings.warn(f"{name}: {remark}", stacklevel=2)
     loaded = {s: _open(folder, s, manifest) for s in splits}
-    classes = sorted(
-        {v for ds in loaded.values() for v in pc.unique(ds.data[labels]).to_pylist() if v is not None}
-    )
+    classes = sorted({v for ds in loaded.values() for v in pc.unique(ds.data[labels]).to_pylist() if v is not None})
     wanted = {s: _ready(loaded[s], labels, classes, decode) for s in ([split] if split else splits)}
     return wanted[split] if split else datasets.DatasetDict(wanted)
 
@@ -77,9 +75,7 @@ def _find(name: str, root: Path) -> tuple[Path, dict[str, Any]]:
     try:
         get_recipe(name)
     except UnknownNameError:
-        raise unknown_name(
-            "corpus", name, known_names() + built_configurations(root), "see 'emoset list'"
-        ) from None
+        raise unknown_name("corpus", name, known_names() + built_configurations(root), "see 'emoset list'") from None
     if folder.is_dir() and any(folder.glob("*.arrow")):
         raise DataFolderError(
             "there are shards without their manifest.json", where=str(folder), expected="a complete build",
@@ -104,7 +100,7 @@ def _open(folder: Path, split: str, manifest: dict[str, Any]) -> Any:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DataFolderError(
                 f"the shard cannot be read ({str(error).splitlines()[0]})", where=str(path),
-                expected="the file that was built", cure="run 'emoset verify' on the folder, then build the corpus again",
+                expected="the file that was built", cure="run 'emoset verify', then build the corpus again",
             ) from None  # fmt: skip
     dataset = datasets.concatenate_datasets(parts)
     dataset.info.description, dataset.info.citation = info.description, info.citation

@@ -146,9 +146,7 @@ class PathPattern(Part):
         for template in (self.path or "", self.key, *self.derive.values()):
             unknown = template_names(template) - groups
             if unknown:
-                raise ValueError(
-                    f"template {template!r} names {sorted(unknown)}, not a group of {self.regex!r}"
-                )
+                raise ValueError(f"template {template!r} names {sorted(unknown)}, not a group of {self.regex!r}")
         if self.codes and "code" not in groups:
             raise ValueError("codes are given but the regex has no group named code")
         return self
@@ -190,9 +188,7 @@ class ParentFolder(Part):
     def audio_pattern(self) -> PathPattern:
         """The pattern that audio files match, folders included."""
         folders = "".join(f"(?P<{level}>[^/]+)/" for level in self.levels)
-        return PathPattern(
-            regex=folders + self.name, key=self.key, derive=dict(self.derive), codes=dict(self.codes)
-        )
+        return PathPattern(regex=folders + self.name, key=self.key, derive=dict(self.derive), codes=dict(self.codes))
 
 
 @dataclass(frozen=True, slots=True)

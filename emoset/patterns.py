@@ -108,9 +108,7 @@ def group_values(regex: str, group: str, limit: int = 1000) -> tuple[str, ...] |
     values = _values(node, parsed, limit) if node.references <= node.groups else None
     if values is None:
         return None
-    fits = group_matcher(
-        regex, node.number, ()
-    ).fullmatch  # some sub-patterns match less than their parts allow
+    fits = group_matcher(regex, node.number, ()).fullmatch  # anchors and references may rule some out
     return tuple(sorted(value for value in values if fits(value)))
 
 

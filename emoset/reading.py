@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from emoset.errors import RawDataError
@@ -157,9 +157,7 @@ def read_raw(recipe: Recipe, root: Path) -> Reading:
     for audio, row in found:
         segment = f"#{row.start:g}-{row.end:g}" if row.start is not None and row.end is not None else ""
         key = audio.key + segment
-        reason = recipe.exclude.get(key) or recipe.leave_out.get(
-            {**audio.fields, **row.fields}.get("label", "")
-        )
+        reason = recipe.exclude.get(key) or recipe.leave_out.get({**audio.fields, **row.fields}.get("label", ""))
         if key in seen:
             account.reject(audio.name, f"the same utterance as {seen[key]}", "remove one of the two copies")
         elif reason:
@@ -175,9 +173,7 @@ def read_raw(recipe: Recipe, root: Path) -> Reading:
     used |= {r.where for r in account.rejected} | {n for names in account.excluded.values() for n in names}
     for name in candidates:
         if name not in used:
-            account.reject(
-                name, "the recipe knows no such file", "remove it, or add an ignore rule with its reason"
-            )
+            account.reject(name, "the recipe knows no such file", "remove it, or add an ignore rule with its reason")
     ordered = tuple(sorted(utterances.values(), key=lambda u: (SPLITS.index(u.split), u.id)))
     expect = recipe.expect if twin is None else twin
     _check_counts(ordered, expect, account)
@@ -215,21 +211,22 @@ def differences(utterances: Iterable[Utterance], counts: Counts) -> list[str]:
 
 
 def _twin_counts(recipe: Recipe, tree: RawTree, account: Account) -> Counts | None:
-    if TWIN_MARKER not in tree.files:
+    markers = [name for name in tree.files if PurePosixPath(name).name == TWIN_MARKER]
+    account.annotations.update(markers)
+    if not markers:
         return None
-    account.annotations.add(TWIN_MARKER)
     try:
-        marker = json.loads(tree.text(TWIN_MARKER, "utf-8"))
+        [marker] = [json.loads(tree.text(name, "utf-8")) for name in markers]
         return Counts(**marker["configurations"][recipe.configuration])
     except (ValueError, KeyError, TypeError):
         account.reject(
-            TWIN_MARKER, f"it does not tell the counts of {recipe.configuration}", "write the twin again"
+            ", ".join(markers), f"it does not tell the counts of one {recipe.configuration}", "write the twin again"
         )
         return Counts()
 
 
 def _is_candidate(name: str, recipe: Recipe, account: Account) -> bool:
-    if name == TWIN_MARKER:
+    if name in account.annotations:
         return False
     rule = ignoring_rule(name, recipe.ignore) or ignoring_rule(name, JUNK)
     if rule:
@@ -258,9 +255,7 @@ def recorded_speakers(recipe: Recipe) -> dict[str, Speaker]:
     """
     speakers = {s: Speaker(g, recipe.ages.get(s)) for g in GENDERS for s in getattr(recipe, g)}
     for row in corpus_table(recipe.id, recipe.speakers) if recipe.speakers else ():
-        speakers[row["speaker"]] = Speaker(
-            row["gender"] or None, float(row["age"]) if row.get("age") else None
-        )
+        speakers[row["speaker"]] = Speaker(row["gender"] or None, float(row["age"]) if row.get("age") else None)
     return speakers
 
 
@@ -331,9 +326,7 @@ def _utterance(
     speaker, gender = fields.get("speaker"), _gender(fields.get("gender"), where)
     known = speakers.get(speaker) if speaker else None
     if known and gender and known.gender and gender != known.gender:
-        raise _Problem(
-            audio.name, f"speaker {speaker} is {known.gender}, the name says {gender}", "correct the name"
-        )
+        raise _Problem(audio.name, f"speaker {speaker} is {known.gender}, the name says {gender}", "correct the name")
     meaning = recipe.meaning(recipe.labels[code])
     numbers = {name: _number(name, fields.get(name), where) for name in _NUMBERS}
     if known and known.age is not None:
@@ -363,9 +356,7 @@ def _code(recipe: Recipe, audio: Audio, fields: Mapping[str, str], where: str) -
         )  # fmt: skip
     codes = getattr(recipe.found_by, "codes", {})
     if codes and codes.get(fields["code"]) != code:
-        raise _Problem(
-            audio.name, f"its name says {fields['code']!r}, its folder {code!r}", "put it where it belongs"
-        )
+        raise _Problem(audio.name, f"its name says {fields['code']!r}, its folder {code!r}", "put it where it belongs")
     return code
 
 
@@ -389,9 +380,7 @@ def _split(recipe: Recipe, audio: Audio, fields: Mapping[str, str], splits: Mapp
     decider = fields.get(by, "")
     split = splits.get(_SPLIT_NAMES.get(decider.lower(), decider) if by == "split" else decider)
     if split is None:
-        raise _Problem(
-            audio.name, f"{by} {decider!r} is in no split", "correct the name, or add it to the split"
-        )
+        raise _Problem(audio.name, f"{by} {decider!r} is in no split", "correct the name, or add it to the split")
     return split
 
 

@@ -146,9 +146,7 @@ class Recipe(Part):
             )
         codes = self.codes - set(self.labels) - set(self.leave_out)
         if codes:
-            raise ValueError(
-                f"code {', '.join(sorted(codes))} is used by the pattern but stands not in labels"
-            )
+            raise ValueError(f"code {', '.join(sorted(codes))} is used by the pattern but stands not in labels")
         for counts in (self.expect, self.published):
             foreign = sorted(set(counts.labels) - names)
             if foreign:
@@ -235,7 +233,7 @@ def card(recipe: Recipe) -> str:
     lines = [
         ("corpus", f"{r.configuration} {r.version}: {r.title}"),
         ("speech", f"{', '.join(r.languages)}; {r.kind}{f'; {r.sampling_rate} Hz' if r.sampling_rate else ''}"),
-        ("access", f"{r.access}; licence: {r.licence}; redistribution {'allowed' if r.redistribute else 'not allowed'}"),
+        ("access", f"{r.access}; licence: {r.licence}; {'' if r.redistribute else 'not '}to be republished"),
         ("cite", r.citation),
         ("home", r.homepage or ""),
         ("source", "; ".join(s.url for s in r.sources)),
@@ -258,11 +256,7 @@ def card(recipe: Recipe) -> str:
 
 def _meaning(recipe: Recipe, label: str) -> str:
     m = recipe.meaning(label)
-    return (
-        f" (emotion {m.emotion}, arousal {m.arousal}, valence {m.valence})"
-        if m.emotion
-        else " (no shared emotion)"
-    )
+    return f" (emotion {m.emotion}, arousal {m.arousal}, valence {m.valence})" if m.emotion else " (no shared emotion)"
 
 
 def describe(recipe: Recipe) -> str:

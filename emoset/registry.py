@@ -116,9 +116,7 @@ def _read_book(folders: tuple[str, ...]) -> dict[str, Recipe]:
     book: dict[str, Recipe] = {}
     for where, recipe in _all_recipes(folders):
         if recipe.id in book:
-            raise RecipeError(
-                f"a second recipe for corpus {recipe.id!r}", where=where, cure="give it another id"
-            )
+            raise RecipeError(f"a second recipe for corpus {recipe.id!r}", where=where, cure="give it another id")
         book[recipe.id] = recipe
     return dict(sorted(book.items()))
 
@@ -153,9 +151,7 @@ def _from_file(path: Path) -> Recipe:
     except RecipeError as error:
         raise RecipeError(f"{error}", where=str(path)) from None
     except (ImportError, SyntaxError, NameError, TypeError, AttributeError) as error:
-        raise RecipeError(
-            f"it cannot be imported: {type(error).__name__}: {error}", where=str(path)
-        ) from None
+        raise RecipeError(f"it cannot be imported: {type(error).__name__}: {error}", where=str(path)) from None
     return _recipe_of(module, str(path))
 
 

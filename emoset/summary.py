@@ -25,9 +25,7 @@ def readme(data_dir: Path) -> str:
     manifests = {name: read_manifest(data_dir / name) for name in built_configurations(data_dir)}
     configs = "\n".join(_config(name, m) for name, m in manifests.items())
     rows = "\n".join(_line(name, m) for name, m in manifests.items())
-    papers = "\n".join(
-        f"- `{name}`: {m['citation']} Licence: {m['licence']}." for name, m in manifests.items()
-    )
+    papers = "\n".join(f"- `{name}`: {m['citation']} Licence: {m['licence']}." for name, m in manifests.items())
     return f"""---
 pretty_name: EmoSet (speech)
 tags:
@@ -50,9 +48,7 @@ Please cite the corpora that you use:
 
 
 def _config(name: str, manifest: dict[str, Any]) -> str:
-    files = "\n".join(
-        f"  - split: {s}\n    path: {name}/{s}-*.arrow" for s in SPLITS if s in manifest["splits"]
-    )
+    files = "\n".join(f"  - split: {s}\n    path: {name}/{s}-*.arrow" for s in SPLITS if s in manifest["splits"])
     return f"- config_name: {name}\n  data_files:\n{files}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,49 +11,9 @@ import soundfile
 from numpy.typing import ArrayLike, NDArray
 
 from emoset.errors import AudioError, RecipeError
+from emoset.profiles import Profile, expressed, profile, randomness
 from emoset.vocaltract import Array, Gestures, render
 
-
-class Profile(NamedTuple):
-    """How a class sounds.
-
-    Example:
-        >>> PROFILES["sadness"].rate < PROFILES["neutral"].rate < PROFILES["fear"].rate
-        True
-    """
-
-    pitch: float  # semitones above the speaker's usual pitch
-    span: float  # standard deviation of the accents, in semitones
-    energy: float  # dB above the speaker's usual level
-    rate: float  # syllables per second
-    tilt: float  # dB per octave that the spectrum falls less steeply than usual
-    breath: float  # share of noise in the voice
-    tract: float  # factor on the formants: above 1 for spread lips
-
-
-PROFILES: Final[dict[str, Profile]] = {
-    #                     pitch  span energy  rate  tilt breath tract
-    "amusement": Profile(3.0, 5.0, 1.5, 5.6, 1.0, 0.16, 1.06),
-    "anger": Profile(4.0, 4.0, 7.0, 5.4, 4.0, 0.02, 0.98),
-    "anxiety": Profile(4.0, 2.0, -3.0, 6.2, 0.5, 0.30, 0.99),
-    "boredom": Profile(-3.0, 0.6, -3.0, 3.2, -1.0, 0.03, 0.95),
-    "calm": Profile(-1.0, 1.5, -2.0, 4.0, -1.0, 0.12, 1.02),
-    "contempt": Profile(-1.5, 2.5, 1.0, 4.0, 1.5, 0.04, 0.94),
-    "disgust": Profile(-2.0, 3.0, 1.5, 3.6, 2.0, 0.22, 0.91),
-    "excitement": Profile(4.5, 6.0, 4.0, 6.2, 2.0, 0.10, 1.05),
-    "fear": Profile(7.0, 2.0, -1.0, 6.8, 1.0, 0.38, 1.00),
-    "frustration": Profile(1.5, 3.0, 3.0, 4.4, 2.0, 0.08, 0.96),
-    "happiness": Profile(4.0, 6.0, 3.5, 5.2, 1.0, 0.08, 1.09),
-    "irritation": Profile(1.0, 2.5, 2.0, 5.4, 2.5, 0.03, 0.98),
-    "joy": Profile(5.0, 5.0, 4.0, 5.4, 2.0, 0.06, 1.10),
-    "neutral": Profile(0.0, 2.0, 0.0, 4.8, 0.0, 0.06, 1.00),
-    "pride": Profile(1.0, 3.5, 2.5, 4.2, 1.0, 0.04, 1.03),
-    "relief": Profile(-1.0, 3.0, -2.0, 3.8, -1.0, 0.28, 1.02),
-    "sadness": Profile(-1.0, 1.2, -6.0, 3.2, -4.0, 0.30, 0.99),
-    "surprise": Profile(8.0, 7.0, 2.0, 4.6, 0.0, 0.20, 1.04),
-    "tenderness": Profile(0.5, 2.0, -4.0, 3.8, -2.5, 0.22, 1.04),
-}
-"""Class name to profile. Any other name gets one from its arousal, its valence and a hash of the name."""
 
 _PITCH_HZ: Final = {"female": (165.0, 255.0), "male": (85.0, 155.0), "child": (250.0, 350.0)}
 _TRACT: Final = {"female": 1.15, "male": 1.0, "child": 1.32}
@@ -93,13 +52,9 @@ class _Voice(NamedTuple):
     vibrato: float  # semitones
 
 
-def _randomness(*key: object) -> np.random.Generator:
-    return np.random.default_rng(list(hashlib.sha256(repr(key).encode()).digest()))
-
-
 @lru_cache(maxsize=4096)
 def _voice(seed: int, speaker: str, gender: str | None) -> _Voice:
-    rng = _randomness("voice", seed, speaker, gender)
+    rng = randomness("voice", seed, speaker, gender)
     sex = gender or ("female", "male")[int(rng.integers(2))]
     low, high = _PITCH_HZ[sex]
     return _Voice(
@@ -110,40 +65,6 @@ def _voice(seed: int, speaker: str, gender: str | None) -> _Voice:
         level=rng.normal(0, 0.8),
         jitter=rng.uniform(0.004, 0.012),
         vibrato=rng.uniform(0.05, 0.3),
-    )
-
-
-@lru_cache(maxsize=4096)
-def profile(label: str, arousal: str | None = None, valence: str | None = None) -> Profile:
-    """How a class sounds: from the table, or made up for its arousal, valence and name.
-
-    Args:
-        label: class name.
-        arousal: ``low``, ``high`` or None.
-        valence: ``negative``, ``neutral``, ``positive`` or None.
-
-    Returns:
-        The profile: the same for the same arguments everywhere, another one for every other name.
-
-    Example:
-        >>> profile("anger").energy
-        6.0
-        >>> profile("interest", "high") == profile("interest", "low")
-        False
-    """
-    if label in PROFILES:
-        return PROFILES[label]
-    up = {"high": 1.0, "low": -1.0}.get(arousal or "", 0.0)
-    smile = {"positive": 1.0, "negative": -1.0}.get(valence or "", 0.0)
-    draw = _randomness("profile", label).uniform(-1, 1, 7)
-    return Profile(
-        pitch=1.0 + 2.5 * up + 3.0 * draw[0],
-        span=(3.0 + 1.2 * up + 0.4 * smile) * 1.8 ** draw[1],
-        energy=2.5 * up + 4.0 * draw[2],
-        rate=(4.6 + 0.7 * up) * 1.3 ** draw[3],
-        tilt=1.0 * up + 0.4 * smile + 2.5 * draw[4],
-        breath=0.12 * 3.0 ** draw[5],
-        tract=1.0 + 0.02 * smile + 0.08 * draw[6],
     )
 
 
@@ -185,9 +106,9 @@ def speak(
     """
     if gender is not None and gender not in _PITCH_HZ:
         raise RecipeError(f"gender {gender!r} of speaker {speaker!r}", expected="female, male, child or none")
-    rng = _randomness("words", int(seed), speaker, gender, label, int(take), arousal, valence)
+    rng = randomness("words", int(seed), speaker, gender, label, int(take), arousal, valence)
     voice = _voice(int(seed), speaker, gender)
-    manner = _expressed(profile(label, arousal, valence), rng)
+    manner = expressed(profile(label, arousal, valence), rng)
     duration = rng.uniform(1.2, 2.8)
     hop = 16 * max(1, round(sampling_rate * 0.008 / 16))
     frames = int(np.ceil(duration * sampling_rate / hop)) + 3
@@ -202,28 +123,7 @@ def speak(
     return samples
 
 
-def _expressed(usual: Profile, rng: np.random.Generator) -> Profile:
-    """A class as one utterance has it: more or less expressive, and not quite regular."""
-    strength = rng.uniform(0.7, 1.3)
-    plain = PROFILES["neutral"]
-    pitch, span, energy, rate, tilt, breath, tract = (
-        a + strength * (b - a) for a, b in zip(plain, usual, strict=True)
-    )
-    wobble = rng.standard_normal(7)
-    return Profile(
-        pitch=pitch + 0.8 * wobble[0],
-        span=max(0.3, span) * 1.2 ** wobble[1],
-        energy=energy + 1.2 * wobble[2],
-        rate=rate * 1.1 ** wobble[3],
-        tilt=tilt + 0.5 * wobble[4],
-        breath=max(0.01, breath) * 1.25 ** wobble[5],
-        tract=tract * 1.01 ** wobble[6],
-    )
-
-
-def _gestures(
-    times: Array, duration: float, manner: Profile, voice: _Voice, rng: np.random.Generator
-) -> Gestures:
+def _gestures(times: Array, duration: float, manner: Profile, voice: _Voice, rng: np.random.Generator) -> Gestures:
     """Nonsense syllables, some begun by a consonant, between silences, maybe with a pause."""
     count = max(3, round((duration - 0.3) * manner.rate)) + 2
     weights = 1.25 ** rng.standard_normal(count)
@@ -280,14 +180,10 @@ def write_wav(path: str | Path, samples: ArrayLike, sampling_rate: int, channels
     """
     path = Path(path)
     if path.suffix.lower() not in _CONTAINERS:
-        raise AudioError(
-            f"suffix {path.suffix!r}", where=str(path), expected=f"one of {', '.join(_CONTAINERS)}"
-        )
+        raise AudioError(f"suffix {path.suffix!r}", where=str(path), expected=f"one of {', '.join(_CONTAINERS)}")
     container, subtype = _CONTAINERS[path.suffix.lower()]
     whole = np.clip(np.rint(np.asarray(samples, np.float64) * 32768), -32768, 32767).astype(np.int16)
     try:
         soundfile.write(path, np.tile(whole[:, None], channels), sampling_rate, subtype, format=container)
     except (soundfile.LibsndfileError, ValueError) as error:
-        raise AudioError(
-            f"not written at {sampling_rate} Hz: {error}".rstrip("."), where=str(path)
-        ) from error
+        raise AudioError(f"not written at {sampling_rate} Hz: {error}".rstrip("."), where=str(path)) from error

@@ -79,9 +79,7 @@ def twin(
     """
     if not 0 < scale <= 100:
         raise RecipeError(f"scale {scale:g}", expected="a number above 0, at most 100")
-    names = dict.fromkeys(
-        get_recipe(n).id for n in resolve(corpora if isinstance(corpora, str) else list(corpora))
-    )
+    names = dict.fromkeys(get_recipe(n).id for n in resolve(corpora if isinstance(corpora, str) else list(corpora)))
     return [_write_twin(get_recipe(name), Path(out) / name, scale, seed, progress) for name in names]
 
 
@@ -165,10 +163,7 @@ def _speakers_in_turn(recipe: Recipe, rng: np.random.Generator) -> list[str]:
     if recipe.split.by != "speaker":
         return list(rng.permutation(sorted(recorded_speakers(recipe))))
     assignment = recorded_splits(recipe)
-    groups = [
-        list(rng.permutation([s for s, split in sorted(assignment.items()) if split == name]))
-        for name in SPLITS
-    ]
+    groups = [list(rng.permutation([s for s, split in sorted(assignment.items()) if split == name])) for name in SPLITS]
     ordered: list[str] = []
     for i in range(max(map(len, groups))):
         ordered += [str(group[i % len(group)]) for group in groups if group]
@@ -233,9 +228,7 @@ def _table_rows(way: Table, planned: Sequence[_Planned]) -> Iterator[dict[str, s
     for item in planned:
         match = places.fullmatch(item.audio.key)
         if match is None:
-            raise RecipeError(
-                f"key {item.audio.key!r} does not fit {way.key!r}", expected="the audio pattern's key"
-            )
+            raise RecipeError(f"key {item.audio.key!r} does not fit {way.key!r}", expected="the audio pattern's key")
         told = {"label": item.code, "speaker": item.speaker or "", "gender": item.gender or ""}
         yield {
             **{column: told.get(field, "") for field, column in way.columns.items()},
@@ -269,6 +262,4 @@ def _marker(recipe: Recipe, planned: Sequence[_Planned]) -> str:
             "labels": dict(sorted(Counter(task.labels[item.code] for item in kept).items())),
         }
     about = f"Synthetic stand-in for {recipe.title}, made by emoset from its recipe. It holds no real speech."
-    return (
-        json.dumps({"about": about, "corpus": recipe.id, "configurations": configurations}, indent=1) + "\n"
-    )
+    return json.dumps({"about": about, "corpus": recipe.id, "configurations": configurations}, indent=1) + "\n"

@@ -97,9 +97,7 @@ def verify(data_dir: str | Path, corpora: list[str] | None = None, *, progress: 
     return VerifyReport(root, tuple(names), files, tuple(missing), tuple(extra), tuple(changed))
 
 
-def _check_root(
-    root: Path, names: list[str], missing: list[str], extra: list[str], changed: list[str]
-) -> None:
+def _check_root(root: Path, names: list[str], missing: list[str], extra: list[str], changed: list[str]) -> None:
     for path in sorted(root.iterdir()):
         if path.name == README or path.name in names:
             continue
@@ -111,7 +109,7 @@ def _check_root(
             extra.append(path.name)
     if not (root / README).is_file():
         missing.append(f"{README}: run any 'emoset build' to write it again")
-    elif not changed and (root / README).read_text("utf-8") != readme(root):
+    elif not changed and not missing and (root / README).read_text("utf-8") != readme(root):
         changed.append(f"{README}: it does not say what the manifests say")
 
 
@@ -162,6 +160,4 @@ def _check_rows(folder: Path, name: str, manifest: dict[str, Any], changed: list
         changed.append(f"{name}: the split differs from the manifest's split_hash")
     crossing = sorted(s for s, splits in homes.items() if s and len(splits) > 1)
     if crossing and manifest["speaker_independent"]:
-        changed.append(
-            f"{name}: speakers in two splits, though independence is claimed: {', '.join(crossing[:5])}"
-        )
+        changed.append(f"{name}: speakers in two splits, though independence is claimed: {', '.join(crossing[:5])}")

@@ -60,7 +60,7 @@ def render(gestures: Gestures, hop: int, sampling_rate: int, rng: np.random.Gene
         for signal in (pulses, noise)
     )
     hertz = np.fft.rfftfreq(size, 1 / sampling_rate)
-    octaves = np.log2(np.maximum(hertz, 80.0) / 500)
+    octaves: Array = np.log2(np.maximum(hertz, 80.0) / 500)
     filters = _tract(gestures, hertz, octaves, sampling_rate)
     centre = np.minimum(gestures.hiss_hz, 0.4 * sampling_rate)[:, None]
     hiss = gestures.hiss[:, None] / (1 + ((hertz - centre) / (0.25 * centre)) ** 2)
@@ -74,9 +74,7 @@ def render(gestures: Gestures, hop: int, sampling_rate: int, rng: np.random.Gene
     return out[3:-3].ravel()
 
 
-def _pulses(
-    gestures: Gestures, hop: int, sampling_rate: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _pulses(gestures: Gestures, hop: int, sampling_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Glottal pulses of unit power, with a margin of three hops at either end: ((frames + 3) * hop,)."""
     pitch = gestures.pitch_hz
     size = (len(pitch) + 3) * hop
@@ -98,11 +96,9 @@ def _tract(gestures: Gestures, hertz: Array, octaves: Array, sampling_rate: int)
     upper = np.arange(3.5 * gestures.spacing_hz, 0.47 * sampling_rate, gestures.spacing_hz)
     fixed = np.prod(_resonance(upper, 0.06 * upper, delay, sampling_rate), axis=0)
     tilt = 2 ** (octaves * gestures.tilt / 6.02) * hertz**2 / (hertz**2 + 60.0**2)
-    filters = np.multiply(fixed, tilt, dtype=np.complex64)[None, :]
+    filters: NDArray[np.complex64] = (fixed * tilt).astype(np.complex64)[None, :]
     for formant, bandwidth in zip(gestures.formants_hz.T, _BANDWIDTHS_HZ, strict=True):
-        filters = filters * _resonance(
-            np.minimum(formant, 0.45 * sampling_rate), bandwidth, delay, sampling_rate
-        )
+        filters = filters * _resonance(np.minimum(formant, 0.45 * sampling_rate), bandwidth, delay, sampling_rate)
     power = np.mean(filters.real**2 + filters.imag**2, axis=1)
     filters *= (gestures.voiced / np.sqrt(power)).astype(np.float32)[:, None]
     return filters

@@ -24,9 +24,7 @@ def read(path: str, text: str) -> Iterator[Row]:
 
 def write(rows: Iterable[Row], audio: Mapping[str, str]) -> dict[str, str]:
     """Evaluation files for a twin: one per dialogue, with the summary lines that `read` reads."""
-    files: dict[str, list[str]] = defaultdict(
-        lambda: ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"]
-    )
+    files: dict[str, list[str]] = defaultdict(lambda: ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"])
     for row in rows:
         session, dialog = audio[row.key].split("/")[0], row.key[:-5]
         files[f"{session}/dialog/EmoEvaluation/{dialog}.txt"].append(

@@ -218,9 +218,7 @@ def read_predictions(path: str | Path) -> dict[str, str]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise BenchmarkError(f"not a table ({error})", where=where, expected=form) from error
     if twice:
-        raise BenchmarkError(
-            f"{len(twice)} ids more than once ({few(twice)})", where=where, expected="each id once"
-        )
+        raise BenchmarkError(f"{len(twice)} ids more than once ({few(twice)})", where=where, expected="each id once")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +24,7 @@ from emoset.benchmarking.contract import (
 from emoset.benchmarking.metrics import bootstrap_interval, confusion_matrix
 from emoset.benchmarking.results import CorpusResult, Results, mean_uar
 from emoset.benchmarking.tasks import Task, load_task
-from emoset.errors import BenchmarkError, unknown_name
+from emoset.errors import BenchmarkError, UnknownNameError, unknown_name
 from emoset.schema import LABEL_COLUMNS
 
 LEVEL: Final = 0.95
@@ -121,17 +121,15 @@ def corpus_names(corpora: str | Sequence[str]) -> list[str]:
         >>> corpus_names(["emodb", "urdu", "emodb"])
         ['emodb', 'urdu']
     """
-    import emoset
+    from emoset.registry import resolve
 
-    listed: Callable[..., Sequence[Any]] | None = getattr(emoset, "list_corpora", None)
     names: dict[str, None] = {}
     for name in [corpora] if isinstance(corpora, str) else corpora:
         try:
-            members = [recipe.id for recipe in listed(collection=name)] if listed else []
-        except LookupError:
-            # Not a collection; whether it is a corpus the loader knows best, users' own ones included.
-            members = []
-        names |= dict.fromkeys(members or [name])
+            names |= dict.fromkeys(resolve(name))
+        except UnknownNameError:
+            # It may be built from a recipe that is not in the book; the loader knows.
+            names[name] = None
     if not names:
         raise BenchmarkError("no corpora", expected="the name of a corpus or collection, or a list of them")
     return list(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,10 @@ def load_task(corpus: str, data_dir: str | Path | None, labels: str) -> Task:
     """
     from emoset.loading import load_dataset
 
-    splits = load_dataset(corpus, data_dir=data_dir, labels=labels)
+    with warnings.catch_warnings():
+        # Of partial and synthetic builds, which the results note.
+        warnings.simplefilter("ignore", UserWarning)
+        splits = load_dataset(corpus, data_dir=data_dir, labels=labels)
     missing = [name for name in SPLITS if name not in splits]
     if missing:
         raise BenchmarkError(
@@ -184,8 +188,6 @@ def _manifest(corpus: str, data_dir: str | Path | None, rows: Dataset) -> dict[s
                 manifest = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 got, expected = f"not JSON ({error})", "a build's manifest"
-                raise BenchmarkError(
-                    got, where=str(path), expected=expected, cure="build it again"
-                ) from error
+                raise BenchmarkError(got, where=str(path), expected=expected, cure="build it again") from error
             return manifest if isinstance(manifest, dict) else {}
     return {}

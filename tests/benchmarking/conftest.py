@@ -1,8 +1,8 @@
 """Fake corpora, held in memory, that the loader hands out in these tests."""
 
-import importlib
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,7 @@ def split_of(corpus: str, rows: list[dict[str, Any]], labels: str, classes: tupl
     columns: dict[str, list[Any]] = {name: [row.get(name) for row in rows] for name in (*TEXTS, "label")}
     columns["corpus"] = [corpus] * len(rows)
     columns["audio"] = [
-        {"array": [float(row["n"] or 0), 0.5], "sampling_rate": 16000, "path": f"{row['id']}.wav"}
-        for row in rows
+        {"array": [float(row["n"] or 0), 0.5], "sampling_rate": 16000, "path": f"{row['id']}.wav"} for row in rows
     ]
     columns["activation"] = [1.0] * len(rows)
     return Dataset.from_dict(columns).cast_column(labels, ClassLabel(names=list(classes)))
@@ -45,19 +44,28 @@ def rows_of(corpus: str, speakers: str, per_class: int = 4) -> list[dict[str, An
     ]
 
 
+def unchanged(split: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return rows
+
+
 def corpus_of(
     corpus: str = "emodb",
     *,
     labels: str = "label",
     classes: tuple[str, ...] | None = None,
-    change: Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]] = lambda split, rows: rows,
+    change: Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]] = unchanged,
     test_speakers: str = "ef",
 ) -> DatasetDict:
     """A corpus of six speakers and three classes; ``change`` alters the rows of a split."""
-    speakers = {"train": "abc", "validation": "d", "test": test_speakers}
     classes = classes or (("high", "low") if labels == "arousal" else CLASSES)
-    splits = {s: change(s, rows_of(corpus, names)) for s, names in speakers.items()}
-    return DatasetDict({s: split_of(corpus, rows, labels, classes) for s, rows in splits.items()})
+    return DatasetDict(made(corpus, labels, classes, change, test_speakers))
+
+
+@cache
+def made(corpus: str, labels: str, classes: tuple[str, ...], change: Any, test_speakers: str) -> dict[str, Dataset]:
+    speakers = {"train": "abc", "validation": "d", "test": test_speakers}
+    rows = {split: change(split, rows_of(corpus, names)) for split, names in speakers.items()}
+    return {split: split_of(corpus, rows[split], labels, classes) for split in speakers}
 
 
 class Nearest:
@@ -73,17 +81,12 @@ class Nearest:
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make the loader hand out these corpora."""
-    try:
-        loading = importlib.import_module("emoset.loading")
-    except ModuleNotFoundError:
-        loading = types.ModuleType("emoset.loading")
-        monkeypatch.setitem(importlib.sys.modules, "emoset.loading", loading)
 
     def serve(**corpora: DatasetDict) -> None:
         def load_dataset(name: str, split: Any = None, *, data_dir: Any = None, labels: str = "label") -> Any:
             return corpora[name]
 
-        monkeypatch.setattr(loading, "load_dataset", load_dataset, raising=False)
+        monkeypatch.setattr("emoset.loading.load_dataset", load_dataset)
 
     return serve
 
@@ -91,6 +94,4 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture
 def fakes() -> types.SimpleNamespace:
     """The makers of fake corpora, for tests to call."""
-    return types.SimpleNamespace(
-        corpus=corpus_of, Nearest=Nearest, classes=CLASSES, random=np.random.default_rng
-    )
+    return types.SimpleNamespace(corpus=corpus_of, Nearest=Nearest, classes=CLASSES, random=np.random.default_rng)

@@ -46,9 +46,7 @@ def predictions(path, rows, head="id,prediction"):
 
 
 def ids(corpus="emodb"):
-    return [
-        f"{corpus}/{s}-{c}-{take}" for s in "ef" for c in ("anger", "joy", "neutral") for take in range(4)
-    ]
+    return [f"{corpus}/{s}-{c}-{take}" for s in "ef" for c in ("anger", "joy", "neutral") for take in range(4)]
 
 
 def test_a_class_in_a_file_with_arguments(source):
@@ -228,8 +226,7 @@ def test_one_file_may_serve_several_corpora_and_unlabelled_utterances(serve, fak
         ),
         (
             [(name, name[-1]) for name in ids()],
-            "4 class names that emodb does not have ('0', '1', '2' and 1 more); "
-            "expected one of anger, joy, neutral.",
+            "4 class names that emodb does not have ('0', '1', '2' and 1 more); expected one of anger, joy, neutral.",
         ),
     ],
 )

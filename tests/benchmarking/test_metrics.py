@@ -140,9 +140,7 @@ def test_utterances_without_a_speaker_give_the_plain_bootstrap():
     random = np.random.default_rng(0)
     true = np.zeros(400, dtype=int)
     predicted = (random.random(400) < 0.25).astype(int)
-    found = bootstrap_interval(true, predicted, None, 2, ("accuracy",), n_resamples=4000).intervals[
-        "accuracy"
-    ]
+    found = bootstrap_interval(true, predicted, None, 2, ("accuracy",), n_resamples=4000).intervals["accuracy"]
     width = 2 * 1.96 * np.sqrt(found.value * (1 - found.value) / 400)
     assert found.high - found.low == pytest.approx(width, rel=0.08)
 
@@ -180,9 +178,7 @@ def test_bad_settings_are_named(change, text):
 def test_an_unknown_metric_is_named_with_the_nearest():
     with pytest.raises(UnknownNameError) as caught:
         bootstrap_interval([0, 1], [0, 1], None, 2, ("war",))
-    assert str(caught.value) == (
-        "unknown metric 'war'; expected one of accuracy, macro_f1, uar (nearest: uar)."
-    )
+    assert str(caught.value) == ("unknown metric 'war'; expected one of accuracy, macro_f1, uar (nearest: uar).")
 
 
 def test_a_thousand_resamples_of_ten_thousand_utterances_are_quick():

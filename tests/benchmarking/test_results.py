@@ -94,9 +94,7 @@ def test_a_corpus_that_is_not_there_is_named(results):
 def test_the_table(results):
     text = results.to_markdown()
     head, _, table = text.partition("\n\n")
-    assert head.startswith(
-        "**Half** on `label`; in percent, with 95% intervals from 20 resamples of speakers"
-    )
+    assert head.startswith("**Half** on `label`; in percent, with 95% intervals from 20 resamples of speakers")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]
     names = ["corpus", "test", "speakers", "classes", "chance", "UAR", "accuracy", "macro F1", "note"]
     assert lines[0] == names
@@ -152,11 +150,12 @@ def test_pictures_are_the_same_each_time(results, tmp_path):
     assert first[0].read_bytes() == again[0].read_bytes()
 
 
-def test_many_corpora_take_several_pages(results, tmp_path):
-    many = results.model_copy(update={"corpora": results.corpora[:1] * 13})
+def test_many_corpora_take_several_pages(results, tmp_path, monkeypatch):
+    monkeypatch.setattr("emoset.benchmarking.pictures._PER_PAGE", 3)
+    many = results.model_copy(update={"corpora": results.corpora[:1] * 4})
     written = confusion_picture(many, tmp_path / "confusion.png")
     assert [path.name for path in written] == ["confusion.png", "confusion-2.png"]
-    data = {f"c{i}": {"train": {"anger": i, "joy": 2}, "test": {"joy": 1}} for i in range(13)}
+    data = {f"c{i}": {"train": {"anger": i, "joy": 2}, "test": {"joy": 1}} for i in range(4)}
     written = class_counts_picture(data, tmp_path / "counts.png")
     assert [path.name for path in written] == ["counts.png", "counts-2.png"]
     assert all(is_png(path) for path in written)

@@ -212,9 +212,7 @@ def test_results_are_repeatable(serve, fakes):
     def figures(**more):
         results = benchmark(Constant(), ["emodb", "urdu"], **options, **more)
         fixed = {"fit_seconds": 0.0, "predict_seconds": 0.0}
-        return results.model_copy(
-            update={"corpora": tuple(r.model_copy(update=fixed) for r in results.corpora)}
-        )
+        return results.model_copy(update={"corpora": tuple(r.model_copy(update=fixed) for r in results.corpora)})
 
     assert figures() == figures()
     assert figures(seed=1) != figures()
@@ -238,19 +236,15 @@ def test_several_corpora_get_a_mean_and_a_fresh_model_each(serve, fakes):
 
 
 def test_a_collection_stands_for_its_corpora(serve, fakes, monkeypatch):
-    class Named:
-        def __init__(self, name):
-            self.id = name
+    def resolve(name):
+        if name == "own":
+            raise UnknownNameError("unknown corpus 'own'")
+        return ["emodb", "urdu"] if name == "both" else [name]
 
-    def list_corpora(*, collection):
-        if collection != "both":
-            raise UnknownNameError(f"unknown collection {collection!r}")
-        return [Named("emodb"), Named("urdu")]
-
-    monkeypatch.setattr(emoset, "list_corpora", list_corpora, raising=False)
-    serve(emodb=fakes.corpus(), urdu=fakes.corpus("urdu"))
-    results = benchmark(Constant(), ["urdu", "both"], resamples=20, progress=False)
-    assert [r.corpus for r in results.corpora] == ["urdu", "emodb"]
+    monkeypatch.setattr("emoset.registry.resolve", resolve)
+    serve(emodb=fakes.corpus(), urdu=fakes.corpus("urdu"), own=fakes.corpus("own"))
+    results = benchmark(Constant(), ["urdu", "own", "both"], resamples=20, progress=False)
+    assert [r.corpus for r in results.corpora] == ["urdu", "own", "emodb"]
 
 
 def test_all_data_are_checked_before_the_first_fit(serve, fakes):
@@ -313,8 +307,7 @@ CLASSES = "expected one of anger, joy, neutral, or their indexes 0 to 2."
         ),
         (
             None,
-            "emodb: predict returned nothing; expected one class for each of 24 utterances. "
-            "To do: return predictions.",
+            "emodb: predict returned nothing; expected one class for each of 24 utterances. To do: return predictions.",
         ),
     ],
 )
@@ -398,3 +391,27 @@ def test_importing_the_benchmark_is_light():
     heavy = "{'torch', 'datasets', 'matplotlib', 'sklearn', 'emoset.loading'}"
     code = f"import sys, emoset.benchmarking; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_twin_built_and_loaded_for_real(tmp_path, fakes):
+    emoset.twin("emodb", tmp_path / "raw", scale=0.05)
+    emoset.build("emodb", tmp_path / "raw", tmp_path / "data", progress=False)
+
+    class Sees(Constant):
+        def fit(self, train, validation):
+            assert train[0]["audio"]["array"].dtype == np.float32
+
+        def predict(self, test):
+            row = test[len(test) - 1]
+            assert row["audio"]["array"].ndim == 1
+            assert row["audio"]["path"] is None
+            assert row["id"] == str(len(test) - 1)
+            assert not set(row) & set(HIDDEN)
+            return super().predict(test)
+
+    files = sorted((tmp_path / "data").rglob("*"))
+    result = benchmark(Sees(), "emodb", data_dir=tmp_path / "data", resamples=20, progress=False)["emodb"]
+    assert result.notes[0] == "synthetic"
+    assert result.speaker_independent is True
+    assert result.recipe_version == emoset.get_recipe("emodb").version
+    assert sorted((tmp_path / "data").rglob("*")) == files

@@ -1,0 +1,140 @@
+"""The baseline as the benchmark sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emonet_models import weights
+from emonet_models.batches import Wave
+from emonet_models.evaluation import predict_probabilities
+from emonet_models.network import ResNet
+from emonet_models.settings import Settings
+from emonet_models.training import train as run_training
+from emoset.errors import ModelError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+class Baseline:
+    """EmoNet's network, trained afresh on every corpus, or a trained model folder.
+
+    Args:
+        preset: ``baseline`` or ``as-published``.
+        folder: a trained model; ``fit`` then trains nothing.
+        out: where ``fit`` leaves the model folder; None: nowhere.
+        **overrides: settings that differ from the preset's.
+
+    Raises:
+        UnknownNameError: no such preset or setting.
+        ModelError: a value that a setting does not take, or a model folder that cannot be read.
+
+    Example:
+        >>> Baseline(epochs=1).name
+        'EmoNet ResNet (epochs=1)'
+    """
+
+    def __init__(
+        self,
+        preset: str = "baseline",
+        *,
+        folder: str | Path | None = None,
+        out: str | Path | None = None,
+        **overrides: Any,
+    ) -> None:
+        self._network: ResNet | None = None
+        self._classes: tuple[str, ...] = ()
+        self._fixed = folder is not None
+        self._out = out
+        if folder is not None:
+            if overrides:
+                got = f"settings {', '.join(overrides)} beside a model folder"
+                raise ModelError(got, where=str(folder), expected="one or the other")
+            self._network, config = weights.load(folder)
+            self.settings, self._classes = config.settings, config.classes
+            self.name = f"EmoNet ResNet ({Path(folder).name})"
+            return
+        self.settings = Settings.preset(preset, **overrides)
+        shown = [preset] if preset != "baseline" else []
+        shown += [f"{key}={value}" for key, value in overrides.items()]
+        self.name = "EmoNet ResNet" + (f" ({', '.join(shown)})" if shown else "")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of ``predict_proba``'s columns; empty before ``fit``."""
+        return self._classes
+
+    def fit(self, train: Dataset, validation: Dataset) -> Baseline:
+        """Train; with a model folder, only check that its classes are those of the data.
+
+        Args:
+            train: rows with ``audio`` (float32, 16 kHz) and ``label`` (a ``ClassLabel``). Read once.
+            validation: the same, of other speakers. Read once.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ModelError: the classes differ, or training is not possible.
+        """
+        names = tuple(train.features["label"].names)
+        if self._fixed:
+            _same(names, self._classes, "training set", "the model")
+            return self
+        _same(tuple(validation.features["label"].names), names, "validation set", "the training set")
+        sets = [[(wave, int(row["label"])) for row, wave in _waves(part)] for part in (train, validation)]
+        result = run_training(self.settings, sets[0], sets[1], names, self._out)
+        self._network, self._classes = result.network, names
+        return self
+
+    def predict(self, test: Dataset) -> list[str]:
+        """The most probable class of every utterance.
+
+        Args:
+            test: rows with ``audio``; labels are not looked at.
+
+        Returns:
+            Class names, one per row.
+
+        Raises:
+            ModelError: there is no trained network yet.
+        """
+        return [self._classes[index] for index in self.predict_proba(test).argmax(1)]
+
+    def predict_proba(self, test: Dataset) -> npt.NDArray[np.float64]:
+        """Class probabilities of every utterance.
+
+        Args:
+            test: rows with ``audio``.
+
+        Returns:
+            (rows, classes), in the order of ``classes``.
+
+        Raises:
+            ModelError: there is no trained network yet.
+        """
+        if self._network is None:
+            raise ModelError("there is no trained network yet", cure="call fit, or give folder=")
+        return predict_probabilities(self._network, self.settings, (wave for _, wave in _waves(test)))
+
+
+def _waves(dataset: Dataset) -> Iterator[tuple[dict[str, Any], Wave]]:
+    for row in dataset:
+        yield row, np.asarray(row["audio"]["array"], dtype=np.float32)
+
+
+def _same(found: Sequence[str], own: Sequence[str], where: str, owner: str) -> None:
+    """Refuse class lists that differ."""
+    if tuple(found) == tuple(own):
+        return
+    extra, absent = sorted(set(found) - set(own)), sorted(set(own) - set(found))
+    parts = [f"{', '.join(extra)} not in {owner}"] if extra else []
+    parts += [f"without {', '.join(absent)}"] if absent else []
+    got = f"classes {', '.join(found)} ({'; '.join(parts) or 'another order'})"
+    cure = "use a model that was trained on these classes"
+    raise ModelError(got, where=where, expected=f"those of {owner}: {', '.join(own)}", cure=cure)
