@@ -65,7 +65,8 @@ def random_crop(wave: Wave, settings: Settings, rng: np.random.Generator) -> Wav
     if factor == 1.0:
         return wave
     places = np.arange(max(int(len(wave) / factor), 1)) * factor
-    return np.interp(places, np.arange(len(wave)), wave).astype(np.float32)[:length]
+    played: Wave = np.interp(places, np.arange(len(wave)), wave).astype(np.float32)[:length]
+    return played
 
 
 def windows(wave: Wave, settings: Settings) -> list[Wave]:
@@ -140,8 +141,8 @@ def batches(count: int, size: int, rng: np.random.Generator) -> Iterator[npt.NDA
     """The indexes of one epoch in random order; what does not fill a batch waits for the next shuffle.
 
     Example:
-        >>> [len(b) for b in batches(10, 4, np.random.default_rng(0))], len(list(batches(3, 4, np.random.default_rng(0))))
-        ([4, 4], 1)
+        >>> [len(chosen) for chosen in batches(10, 4, np.random.default_rng(0))]
+        [4, 4]
     """
     order: npt.NDArray[Any] = rng.permutation(count)
     for step in range(batches_per_epoch(count, size)):
@@ -151,3 +152,24 @@ def batches(count: int, size: int, rng: np.random.Generator) -> Iterator[npt.NDA
 def batches_per_epoch(count: int, size: int) -> int:
     """How many steps ``batches`` makes: full batches, or a single smaller one."""
     return max(count // size, 1)
+
+
+class FromDataset(Sequence[tuple[Wave, int]]):
+    """The items of an ``emoset.torch.UtteranceDataset`` as (waveform, class index), still read lazily.
+
+    Args:
+        dataset: with ``crop="whole"``; training makes its own crops.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: Any) -> Any:
+        """One (waveform, class index) pair; a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        item = self._dataset[index]
+        return item["audio"].numpy(), item["label"]

@@ -62,4 +62,5 @@ def predict_probabilities(network: ResNet, settings: Settings, waves: Iterable[W
         if waiting:
             judge()
     network.train(was_training)
-    return np.stack(sums) / np.array(shares)[:, None]
+    averages: npt.NDArray[np.float64] = np.stack(sums) / np.array(shares)[:, None]
+    return averages

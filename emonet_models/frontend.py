@@ -62,7 +62,8 @@ def mel_matrix(mels: int) -> npt.NDArray[np.float64]:
 
     nyquist = SAMPLING_RATE / 2
     bins = to_mel(np.linspace(0.0, nyquist, FRAME // 2 + 1))[:, None]
-    edges = np.linspace(*to_mel(np.array([LOWEST, nyquist])), mels + 2)
+    lowest, highest = to_mel(np.array([LOWEST, nyquist])).tolist()
+    edges = np.linspace(lowest, highest, mels + 2)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     weights = np.maximum(0.0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
     weights[0] = 0.0

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from emonet_models import batches
 from emonet_models.batches import Utterances
 from emonet_models.evaluation import predict_probabilities
-from emonet_models.network import ConvTask, ResNet
+from emonet_models.layers import ConvTask
+from emonet_models.network import ResNet
 from emonet_models.schedules import Clock, decay_of_keras, one_cycle
-from emonet_models.settings import Settings
 from emonet_models.weights import METRICS, Config, fill, save, tensors, write_whole
 from emoset.benchmarking.metrics import uar
 from emoset.errors import ModelError

@@ -100,7 +100,7 @@ class Settings(BaseModel):
             >>> Settings.preset("baseline", filter=16)
             Traceback (most recent call last):
             ...
-            emoset.errors.UnknownNameError: unknown setting 'filter'; expected ... (nearest: filters).
+            emoset.errors.UnknownNameError: unknown setting 'filter'; expected ... (nearest: filters...).
         """
         if name not in PRESETS:
             raise unknown_name("preset", name, PRESETS)
@@ -135,10 +135,10 @@ class Settings(BaseModel):
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({
     "baseline": MappingProxyType({}),
-    "as-published": MappingProxyType(dict(
-        mels=128, input_bn=False, dropout=(0.0, 0.5), batch_norm_momentum=0.99, epochs=50, batch=64,
-        optimizer="sgd", schedule="three-stages", learning_rate=0.1, weight_decay=2e-6, class_weights=False,
-        patience=20, masks=0, evaluation="second-half",
-    )),
+    "as-published": MappingProxyType({
+        "mels": 128, "input_bn": False, "dropout": (0.0, 0.5), "batch_norm_momentum": 0.99,
+        "epochs": 50, "batch": 64, "optimizer": "sgd", "schedule": "three-stages", "learning_rate": 0.1,
+        "weight_decay": 2e-6, "class_weights": False, "patience": 20, "masks": 0, "evaluation": "second-half",
+    }),
 })  # fmt: skip
 """Named sets of choices. ``as-published``: the defaults of the original's command line, with a 2 s window."""

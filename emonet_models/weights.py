@@ -21,7 +21,8 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
-from emonet_models.network import ConvTask, ResNet
+from emonet_models.layers import ConvTask
+from emonet_models.network import ResNet
 from emonet_models.settings import Settings
 from emoset.errors import EmosetError, ModelError
 
@@ -153,9 +154,7 @@ def _read_config(path: Path) -> Config:
     return Config(settings, tuple(classes), str(content.get("corpus", "")), content.get("result", {}))
 
 
-def fill(
-    network: nn.Module, found: Mapping[str, Tensor], where: str | None = None, cure: str | None = None
-) -> None:
+def fill(network: nn.Module, found: Mapping[str, Tensor], where: str | None = None, cure: str | None = None) -> None:
     """Copy tensors into a network, in place.
 
     Args:
@@ -223,7 +222,8 @@ def from_keras_variables(network: ResNet, variables: Mapping[str, npt.NDArray[An
 def _renames(network: ResNet, variables: Mapping[str, object]) -> dict[str, str]:
     """Keras name of a variable to the network's name."""
     layers: dict[str, str] = {"core_final_batch_normalization": "final_norm"}
-    numbered = sorted((int(m[1] or 0), m[0]) for m in (re.fullmatch(r"conv2d(?:_(\d+))?", v.split("/")[0]) for v in variables) if m)
+    matches = (re.fullmatch(r"(conv2d(?:_(\d+))?)/kernel:0", name) for name in variables)
+    numbered = sorted((int(match[2] or 0), match[1]) for match in matches if match)
     units = [name for name, module in network.named_modules() if isinstance(module, ConvTask)]
     for (_, keras), own in zip(numbered, units, strict=False):
         layers[keras], layers[f"core_{keras}_batch_normalization"] = f"{own}.conv", f"{own}.norm"

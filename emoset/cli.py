@@ -23,6 +23,12 @@ app = typer.Typer(
 )  # fmt: skip
 _out = Console()
 
+_EXTRAS = {
+    "torch": "torch", "safetensors": "torch", "accelerate": "torch", "audiomentations": "torch",
+    "sklearn": "baselines", "matplotlib": "report",
+}  # fmt: skip
+"""Packages that the core does without, and the extra that brings each."""
+
 Corpora = Annotated[list[str], typer.Argument(help="Corpora or variants; 'all' for the whole book.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data", help="Data folder; default: $EMOSET_HOME, else the user's cache.")
@@ -143,7 +149,7 @@ def benchmark(
     corpora: Corpora,
     data: DataDir = None,
     arg: Annotated[list[str] | None, typer.Option(help="NAME=VALUE handed to the model's class; repeatable.")] = None,
-    labels: Annotated[str, typer.Option(help="label, emotion, arousal or valence.")] = "label",
+    labels: Annotated[str, typer.Option(help="label, emotion, arousal, valence or label_raw.")] = "label",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results: JSON, Markdown, predictions, pictures.")
     ] = None,
@@ -192,6 +198,12 @@ def run(application: typer.Typer) -> None:
         application()
     except EmosetError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        cure = f"pip install 'emoset-speech[{_EXTRAS[error.name]}]'"
+        print(f"error: {error.name} is not installed. To do: {cure}.", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; nothing half-written is left", file=sys.stderr)

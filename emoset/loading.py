@@ -75,7 +75,7 @@ def _find(name: str, root: Path) -> tuple[Path, dict[str, Any]]:
     try:
         get_recipe(name)
     except UnknownNameError:
-        raise unknown_name("corpus", name, known_names() + built_configurations(root), "see 'emoset list'") from None
+        raise unknown_name("corpus", name, {*known_names(), *built_configurations(root)}, "see 'emoset list'") from None
     if folder.is_dir() and any(folder.glob("*.arrow")):
         raise DataFolderError(
             "there are shards without their manifest.json", where=str(folder), expected="a complete build",

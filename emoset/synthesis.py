@@ -14,7 +14,6 @@ from emoset.errors import AudioError, RecipeError
 from emoset.profiles import Profile, expressed, profile, randomness
 from emoset.vocaltract import Array, Gestures, render
 
-
 _PITCH_HZ: Final = {"female": (165.0, 255.0), "male": (85.0, 155.0), "child": (250.0, 350.0)}
 _TRACT: Final = {"female": 1.15, "male": 1.0, "child": 1.32}
 _VOWELS: Final = np.array(  # Hz, first three formants of a man

@@ -160,10 +160,12 @@ def _plan(recipe: Recipe, scale: float, rng: np.random.Generator) -> list[_Plann
 
 def _speakers_in_turn(recipe: Recipe, rng: np.random.Generator) -> list[str]:
     """Speakers so ordered that any three neighbours are of three splits, as far as the splits' sizes allow."""
+    homes = recorded_splits(recipe)
     if recipe.split.by != "speaker":
-        return list(rng.permutation(sorted(recorded_speakers(recipe))))
-    assignment = recorded_splits(recipe)
-    groups = [list(rng.permutation([s for s, split in sorted(assignment.items()) if split == name])) for name in SPLITS]
+        code = next(iter(recipe.labels))
+        drawn = {s: _draw(recipe, code, s, None, 0, set(), rng).audio.fields for s in recorded_speakers(recipe)}
+        homes = {s: homes.get(fields.get(recipe.split.by, ""), SPLITS[0]) for s, fields in drawn.items()}
+    groups = [list(rng.permutation([s for s, home in sorted(homes.items()) if home == name])) for name in SPLITS]
     ordered: list[str] = []
     for i in range(max(map(len, groups))):
         ordered += [str(group[i % len(group)]) for group in groups if group]

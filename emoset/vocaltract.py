@@ -60,7 +60,7 @@ def render(gestures: Gestures, hop: int, sampling_rate: int, rng: np.random.Gene
         for signal in (pulses, noise)
     )
     hertz = np.fft.rfftfreq(size, 1 / sampling_rate)
-    octaves: Array = np.log2(np.maximum(hertz, 80.0) / 500)
+    octaves = np.log2(np.maximum(hertz, 80.0) / 500)
     filters = _tract(gestures, hertz, octaves, sampling_rate)
     centre = np.minimum(gestures.hiss_hz, 0.4 * sampling_rate)[:, None]
     hiss = gestures.hiss[:, None] / (1 + ((hertz - centre) / (0.25 * centre)) ** 2)
@@ -90,7 +90,9 @@ def _pulses(gestures: Gestures, hop: int, sampling_rate: int, rng: np.random.Gen
     return train.astype(np.float32)
 
 
-def _tract(gestures: Gestures, hertz: Array, octaves: Array, sampling_rate: int) -> NDArray[np.complex64]:
+def _tract(
+    gestures: Gestures, hertz: NDArray[np.floating], octaves: NDArray[np.floating], sampling_rate: int
+) -> NDArray[np.complex64]:
     """Response of glottis, tract and lips, scaled to the amplitude of the voice: shape (frames, bins)."""
     delay = np.exp(-2j * np.pi * hertz / sampling_rate).astype(np.complex64)
     upper = np.arange(3.5 * gestures.spacing_hz, 0.47 * sampling_rate, gestures.spacing_hz)

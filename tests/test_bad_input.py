@@ -121,7 +121,9 @@ def test_allow_partial_builds_the_rest_and_marks_it_for_good(kind: str, raw: Pat
     assert "PARTIAL" in dataset.info.description
 
 
-def test_a_build_where_every_file_is_rejected_writes_nothing_even_if_partial_is_allowed(raw: Path, tmp_path: Path) -> None:
+def test_a_build_where_every_file_is_rejected_writes_nothing_even_if_partial_is_allowed(
+    raw: Path, tmp_path: Path
+) -> None:
     for path in raw.glob("wav/*.wav"):
         path.write_bytes(b"")
     with pytest.raises(BuildError, match="nothing is left"):
@@ -181,7 +183,9 @@ def test_the_folder_of_another_corpus_is_recognised(raw_twins: Path, tmp_path: P
         emoset.build("emodb", raw_twins / "urdu", tmp_path / "data", progress=False)
 
 
-def test_no_raw_folder_at_all_names_the_option_and_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_raw_folder_at_all_names_the_option_and_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("EMOSET_RAW", raising=False)
     with pytest.raises(RawDataError, match=r"--raw emodb=FOLDER, or set EMOSET_RAW"):
         emoset.build("emodb", None, tmp_path / "data", progress=False)
@@ -207,7 +211,9 @@ def test_a_label_map_without_one_of_the_codes_is_refused() -> None:
 def test_a_code_that_the_label_map_lacks_is_refused_file_by_file(raw: Path) -> None:
     recipe = emoset.get_recipe("emodb")
     lacking = _changed(recipe, labels={c: label for c, label in recipe.labels.items() if c != "W"}, expect={})
-    with pytest.raises(RawDataError, match=r"wav/\S+W\S\.wav: unknown emotion code 'W'; the recipe knows A, E, F, L, N, T"):
+    with pytest.raises(
+        RawDataError, match=r"wav/\S+W\S\.wav: unknown emotion code 'W'; the recipe knows A, E, F, L, N, T"
+    ):
         list(lacking.utterances(raw))
 
 

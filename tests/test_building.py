@@ -139,7 +139,10 @@ def test_a_shortened_shard_is_named_by_verify_and_by_load(data: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3000])
     [message] = emoset.verify(data, progress=False).changed
     assert message.startswith("urdu/train-00000.arrow: ")
-    with pytest.warns(UserWarning, match="SYNTHETIC"), pytest.raises(DataFolderError, match=r"train-00000\.arrow: the shard"):
+    with (
+        pytest.warns(UserWarning, match="SYNTHETIC"),
+        pytest.raises(DataFolderError, match=r"train-00000\.arrow: the shard"),
+    ):
         emoset.load_dataset("urdu", data_dir=data)
 
 

@@ -55,10 +55,7 @@ def test_every_string_matches_in_full_and_is_fit_for_a_path(regex: str, seed: in
 @given(data=st.data(), seed=seeds)
 def test_fixed_groups_have_their_text(regex: str, data: st.DataObject, seed: int) -> None:
     names = data.draw(st.sets(st.sampled_from(named_groups(regex))))
-    fixed = {
-        name: data.draw(st.sampled_from(group_values(regex, name) or ("1", "07", "43")))
-        for name in sorted(names)
-    }
+    fixed = {name: data.draw(st.sampled_from(group_values(regex, name) or ("1", "07", "43"))) for name in sorted(names)}
     match = re.fullmatch(regex, example(regex, fixed, np.random.default_rng(seed)))
     assert match
     assert {name: match[name] for name in fixed} == fixed
@@ -66,9 +63,7 @@ def test_fixed_groups_have_their_text(regex: str, data: st.DataObject, seed: int
 
 @given(data=st.data(), seed=seeds)
 def test_strings_of_any_simple_pattern_match(data: st.DataObject, seed: int) -> None:
-    atoms = st.sampled_from(
-        ["a", "B", "7", r"\.", "_", ".", r"\d", r"\w", "[a-c]", "[^x/]", "[A-Z_]", " ", "é"]
-    )
+    atoms = st.sampled_from(["a", "B", "7", r"\.", "_", ".", r"\d", r"\w", "[a-c]", "[^x/]", "[A-Z_]", " ", "é"])
     regexes = st.recursive(
         atoms,
         lambda inner: st.one_of(
@@ -156,9 +151,7 @@ def test_fixed_groups_in_every_place(regex: str, fixed: dict[str, str], text: st
         (r"x(", {}, ["position 1"]),
     ],
 )
-def test_what_cannot_be_written_is_an_error_that_says_why(
-    regex: str, fixed: dict[str, str], words: list[str]
-) -> None:
+def test_what_cannot_be_written_is_an_error_that_says_why(regex: str, fixed: dict[str, str], words: list[str]) -> None:
     with pytest.raises(RecipeError) as caught:
         example(regex, fixed, np.random.default_rng(0))
     for word in words:

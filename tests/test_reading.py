@@ -199,7 +199,9 @@ def test_a_demographics_table_that_contradicts_the_record_is_named(raw_twins: Pa
     raw = Path(shutil.copytree(raw_twins / "cremad", tmp_path / "cremad"))
     table = raw / "VideoDemographics.csv"
     table.write_text(table.read_text().replace("1001,Male", "1001,Female"))
-    with pytest.raises(RawDataError, match=r"VideoDemographics\.csv, line 2: speaker 1001 is female, 51 years; known is male"):
+    with pytest.raises(
+        RawDataError, match=r"VideoDemographics\.csv, line 2: speaker 1001 is female, 51 years; known is male"
+    ):
         list(emoset.get_recipe("cremad").utterances(raw))
 
 

@@ -120,12 +120,12 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         emoset.get_recipe("EmoDB2")
 
 
-MINE = '''
+MINE = """
 from emoset.recipe import PathPattern, Recipe, Split
 RECIPE = Recipe(id="mine", title="Mine", languages=("en",), kind="acted", access="open", licence="CC0",
     citation="none", version="1.0.0", found_by=PathPattern(regex=r"(?P<speaker>\\d)(?P<label>[AN])\\.wav"),
     labels={"A": "anger", "N": "neutral"}, split=Split(train=("1",), validation=("2",), test=("3",)))
-'''
+"""
 
 
 def test_a_recipe_of_ones_own_is_found_by_path_and_by_folder(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

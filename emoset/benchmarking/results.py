@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -193,7 +194,9 @@ class Results(_Frozen):
         return text + "\n".join(lines) + "\n"
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write results.json, table.md, predictions-<corpus>.csv and, where matplotlib is, confusion.png.
+        """Write results.json, table.md, predictions-<corpus>.csv and confusion.png.
+
+        Where matplotlib is missing, a warning says that there is no picture.
 
         Args:
             folder: made where it does not exist; files of these names are replaced.
@@ -211,7 +214,9 @@ class Results(_Frozen):
             table.writerow(("id", "reference", "prediction"))
             table.writerows(zip(result.ids, result.reference, result.prediction, strict=True))
             written.append(write_whole(place / f"predictions-{result.corpus}.csv", text.getvalue().encode()))
-        if find_spec("matplotlib"):
+        if not find_spec("matplotlib"):
+            warnings.warn("no confusion.png: matplotlib is missing; pip install 'emoset-speech[report]'", stacklevel=2)
+        else:
             from emoset.benchmarking.pictures import confusion_picture
 
             written += confusion_picture(self, place / "confusion.png")

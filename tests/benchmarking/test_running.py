@@ -394,8 +394,8 @@ def test_importing_the_benchmark_is_light():
 
 
 def test_a_twin_built_and_loaded_for_real(tmp_path, fakes):
-    emoset.twin("emodb", tmp_path / "raw", scale=0.05)
-    emoset.build("emodb", tmp_path / "raw", tmp_path / "data", progress=False)
+    emoset.twin("emodb", tmp_path / "raw", scale=0.05, progress=False)
+    emoset.build("emodb", tmp_path / "raw" / "emodb", tmp_path / "data", progress=False)
 
     class Sees(Constant):
         def fit(self, train, validation):

@@ -1,0 +1,46 @@
+# Everything runs in .venv, which is made on first use; torch comes in the version that constraints.txt pins.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := .venv-core
+DEMO := demo
+
+.PHONY: demo test format install core clean
+
+# The stamps are files, so that an installation is repeated only when what it depends on changed.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# The core alone, as a wheel: no torch, no torchcodec, no FFmpeg. Tests use it to prove what needs none of them.
+$(CORE)/installed: pyproject.toml constraints.txt $(wildcard emoset/*.py emoset/*/*.py recipes/*.py corpora/*/*)
+	$(PYTHON) -m venv $(CORE)
+	$(CORE)/bin/python -m pip install --quiet --upgrade pip
+	$(CORE)/bin/python -m pip install --quiet --constraint constraints.txt .
+	touch $@
+
+install: $(VENV)/installed
+
+core: $(CORE)/installed
+
+## make demo: twins of three corpora -> shards -> load -> train -> benchmark, with a table and pictures
+demo: $(VENV)/installed
+	$(BIN)/python docs/examples/demo.py $(DEMO)
+
+## make test: formatting, lint, types, tests
+test: $(VENV)/installed $(CORE)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy emoset recipes emonet_models
+	EMOSET_CORE_PYTHON=$(CURDIR)/$(CORE)/bin/python $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+format: $(VENV)/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) $(CORE) $(DEMO) build dist *.egg-info
