@@ -122,7 +122,7 @@ def split_hash(rows: Iterator[tuple[str, str, str]]) -> str:
 
     Example:
         >>> split_hash(iter([("emodb/03a01Fa", "validation", "happiness")]))[:8]
-        'a0b3b4e2'
+        '9601ac36'
     """
     lines = sorted("\t".join(row) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

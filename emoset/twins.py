@@ -75,7 +75,7 @@ def twin(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     [root] = twin("emodb", folder, scale=0.05, progress=False)
         ...     len(list(root.glob("wav/*.wav")))
-        31
+        27
     """
     if not 0 < scale <= 100:
         raise RecipeError(f"scale {scale:g}", expected="a number above 0, at most 100")

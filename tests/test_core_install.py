@@ -75,7 +75,15 @@ def test_it_builds_a_corpus(core: str, raw_twins: Path, tmp_path: Path) -> None:
 
 
 def test_the_model_command_says_what_to_install(core: str, data_dir: Path, tmp_path: Path) -> None:
-    command = [str(Path(core).parent / "emonet"), "train", "emodb", "--data", str(data_dir), "--out", str(tmp_path / "run")]
+    command = [
+        str(Path(core).parent / "emonet"),
+        "train",
+        "emodb",
+        "--data",
+        str(data_dir),
+        "--out",
+        str(tmp_path / "run"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
     assert "pip install 'emoset-speech[torch]'" in done.stderr

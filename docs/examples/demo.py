@@ -49,9 +49,12 @@ def main() -> None:
     dataset = emoset.load_dataset("emodb", data_dir=data)
     row = dataset["train"][0]
     console.print(dataset, soft_wrap=True)
-    console.print(f'{row["id"]}: {dataset["train"].features["label"].int2str(row["label"])}, {row["audio"]["array"]}')
+    console.print(f"{row['id']}: {dataset['train'].features['label'].int2str(row['label'])}, {row['audio']['array']}")
 
-    shell("Train the baseline on one corpus", f"emonet train emodb --data {data} --out {runs}/emodb --epochs 12 --overwrite")
+    shell(
+        "Train the baseline on one corpus",
+        f"emonet train emodb --data {data} --out {runs}/emodb --epochs 12 --overwrite",
+    )
     shell(
         "Train and test it on each corpus by itself",
         f"emoset benchmark emonet_models:Baseline {corpora} --data {data} --arg epochs=12 --out {results}",
