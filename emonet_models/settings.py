@@ -39,7 +39,7 @@ class Settings(BaseModel):
 
     # Training.
     seed: int = Field(0, ge=0, description="of initial weights, order, crops and augmentation")
-    epochs: int = Field(40, ge=1, description="passes over the training set; three-stages: of each stage")
+    epochs: int = Field(30, ge=1, description="passes over the training set; three-stages: of each stage")
     minutes: float | None = Field(None, gt=0, description="wall-clock limit; the schedule is squeezed into it")
     batch: int = Field(32, ge=1, description="utterances in a training step")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: momentum 0.9, with Keras' decay")
@@ -49,14 +49,14 @@ class Settings(BaseModel):
     class_weights: bool = Field(True, description="weigh classes by the inverse of their frequency")
     patience: int | None = Field(None, ge=1, description="epochs without a better validation UAR before a stop")
     min_delta: float = Field(0.005, ge=0, description="gain in validation UAR that counts for patience")
-    average: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of weights; 0: none")
+    average: float = Field(0.98, ge=0, lt=1, description="decay of the moving average of weights; 0: none")
 
     # Augmentation, of training crops only.
     masks: int = Field(1, ge=0, description="bands of mels and spans of frames blanked in each crop")
     mask_mels: int = Field(8, ge=0, description="largest width of a blanked band")
     mask_frames: int = Field(8, ge=0, description="largest width of a blanked span")
-    speed: float = Field(0.0, ge=0, lt=0.5, description="largest change of speed and pitch, as a logarithm")
-    mixup: float = Field(0.0, ge=0, description="parameter of the beta distribution; 0: no mixing of crops")
+    speed: float = Field(0.1, ge=0, lt=0.5, description="largest change of speed and pitch, as a logarithm")
+    mixup: float = Field(0.3, ge=0, description="parameter of the beta distribution; 0: no mixing of crops")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
 
     # Evaluation.
@@ -138,7 +138,8 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({
     "as-published": MappingProxyType({
         "mels": 128, "input_bn": False, "dropout": (0.0, 0.5), "batch_norm_momentum": 0.99,
         "epochs": 50, "batch": 64, "optimizer": "sgd", "schedule": "three-stages", "learning_rate": 0.1,
-        "weight_decay": 2e-6, "class_weights": False, "patience": 20, "masks": 0, "evaluation": "second-half",
+        "weight_decay": 2e-6, "class_weights": False, "patience": 20, "average": 0.0, "masks": 0,
+        "speed": 0.0, "mixup": 0.0, "evaluation": "second-half",
     }),
 })  # fmt: skip
 """Named sets of choices. ``as-published``: the defaults of the original's command line, with a 2 s window."""

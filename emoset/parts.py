@@ -235,12 +235,18 @@ class Table(Part):
 
 
 class Manifest(Part):
-    """(d) A manifest that the user supplies, for corpora whose layout is not public.
+    """(d) A list that the user supplies, for corpora whose layout is not public.
 
     Read in this order: ``manifest.csv`` (columns ``path`` and ``label``; optional ``speaker``, ``gender``,
-    ``split``, ``start``, ``end``, ``language``, ``text``), else the EmoNet layout: ``train.csv``,
-    ``devel.csv`` or ``val.csv``, and ``test.csv``, each with ``file,label``.
+    ``split``, ``start``, ``end``, ``language``, ``text``); the EmoNet layout (``train.csv``, ``devel.csv`` or
+    ``val.csv``, ``test.csv``, each with ``file,label``); one folder per class, or ``<split>/<class>/``; a pattern
+    that the user gives with ``--pattern``.
+
+    Args:
+        open_classes: the class list is not known: take it as it comes, and record it.
     """
+
+    open_classes: bool = False
 
 
 ReadFunction = Callable[[str, str], Iterable[Row]]
@@ -292,14 +298,16 @@ class SpeakerTable(Part):
 
 
 class Split(Part):
-    """Which utterances are for training, validation and test: recorded facts, never computed at build time.
+    """Which utterances are for training, validation and test: recorded facts, never a shuffle.
 
     Args:
         train: values of the field ``by``, for instance speaker ids.
         validation: likewise.
         test: likewise.
-        by: the field that decides; by default the speaker.
+        by: the field that decides; by default the speaker. ``split``: the corpus tells it itself.
         table: instead of the lists, a table of ``corpora/<id>/`` with the columns ``<by>`` and ``split``.
+        hashed: the values are known only to whoever holds the corpus: rank them by a hash of corpus and value,
+            cut at 60/20/20, at least one each. Two labs with the same corpus get the same split.
         source: ``official``, or the rule by which the lists were once chosen.
         speaker_independent: whether no speaker may be in two splits. Where claimed, a crossing is an error.
 
@@ -314,17 +322,20 @@ class Split(Part):
     test: tuple[str, ...] = ()
     by: str = "speaker"
     table: str | None = None
+    hashed: bool = False
     source: Text
     speaker_independent: bool = True
 
     def __init__(self, **fields: Any) -> None:
-        super().__init__(**{"source": "emoset: balanced by class and gender", **fields})
+        usual = "emoset: by a hash of the ids" if fields.get("hashed") else "emoset: balanced by class and gender"
+        super().__init__(**{"source": usual, **fields})
 
     @model_validator(mode="after")
     def _disjoint(self) -> Self:
-        if self.table and (self.train or self.validation or self.test):
-            raise ValueError("give either lists or a table, not both")
-        if not self.table and self.by != "split" and not (self.train and self.test):
+        lists = bool(self.train or self.validation or self.test)
+        if lists + bool(self.table) + self.hashed > 1:
+            raise ValueError("give only one of lists, a table and hashed")
+        if not (self.table or self.hashed or self.by == "split") and not (self.train and self.test):
             raise ValueError("train and test must not be empty")
         seen: dict[str, str] = {}
         for split in ("train", "validation", "test"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -72,8 +72,9 @@ class Recipe(Part):
         sources: where it can be fetched.
         sampling_rate: of the distributed recordings, in Hz, where it is one; twins have it too.
         found_by: one of the five ways to find utterances.
+        channels: how several channels become one: their mean, or the number of the one to take, from 0.
         ignore: regular expression of a file or folder name to the reason why it holds no utterance.
-        labels: the corpus's own code (``label_raw``) to the class name.
+        labels: the corpus's own code (``label_raw``) to the class name; empty only for open classes.
         leave_out: codes that are not part of the task, with the reason.
         meanings: class name to `Meaning`, where it differs from the shared table.
         female, male, child: speaker ids.
@@ -86,6 +87,7 @@ class Recipe(Part):
         expect: verified counts; a build that differs fails.
         published: reported counts; a build that differs is told.
         notes: known problems and choices, for people.
+        folds: name of a cross-validation protocol to the field whose values are held out in turn.
         variants: further tasks.
 
     Raises:
@@ -106,7 +108,8 @@ class Recipe(Part):
     sampling_rate: int | None = Field(default=None, gt=0)
     found_by: PathPattern | ParentFolder | Table | Manifest | Reader
     ignore: Frozen[str, Text] = FrozenMap({})
-    labels: Frozen[str, str] = Field(min_length=1)
+    channels: Literal["mean"] | int = "mean"
+    labels: Frozen[str, str]
     leave_out: Frozen[str, Text] = FrozenMap({})
     meanings: Frozen[str, Meaning] = FrozenMap({})
     female: tuple[str, ...] = ()
@@ -121,6 +124,7 @@ class Recipe(Part):
     expect: Counts = Counts()
     published: Counts = Counts()
     notes: tuple[str, ...] = ()
+    folds: Frozen[str, str] = FrozenMap({})
     variants: tuple[Variant, ...] = ()
     variant: str | None = None
 
@@ -134,6 +138,8 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if not self.labels and not (isinstance(self.found_by, Manifest) and self.found_by.open_classes):
+            raise ValueError("labels must not be empty")
         both = sorted(set(self.labels) & set(self.leave_out))
         if both:
             raise ValueError(f"code {', '.join(both)} stands in labels and in leave_out")
@@ -249,6 +255,7 @@ def card(recipe: Recipe) -> str:
         ("expected", counts(r.expect)),
         ("published", counts(r.published)),
         *[("note", note) for note in r.notes],
+        *[("folds", f"{name}: hold out each {field}") for name, field in r.folds.items()],
         *[("variant", f"{v.id}: {v.title}") for v in r.variants],
     ]  # fmt: skip
     return "\n".join(f"{name:<10} {text}" for name, text in lines if text)
@@ -256,7 +263,8 @@ def card(recipe: Recipe) -> str:
 
 def _meaning(recipe: Recipe, label: str) -> str:
     m = recipe.meaning(label)
-    return f" (emotion {m.emotion}, arousal {m.arousal}, valence {m.valence})" if m.emotion else " (no shared emotion)"
+    told = (("emotion", m.emotion), ("arousal", m.arousal), ("valence", m.valence))
+    return " (" + ", ".join(f"{name} {value or 'not mapped'}" for name, value in told) + ")"
 
 
 def describe(recipe: Recipe) -> str:

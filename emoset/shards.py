@@ -150,7 +150,7 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write ``manifest.json`` with its digest: the marker of a complete build."""
     content = {**manifest, "digest": manifest_digest(manifest)}
-    write_text(folder / MANIFEST, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(folder / MANIFEST, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

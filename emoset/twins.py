@@ -144,32 +144,33 @@ def _sizes(recipe: Recipe, scale: float) -> dict[str, int]:
 
 
 def _plan(recipe: Recipe, scale: float, rng: np.random.Generator) -> list[_Planned]:
-    """Who says what into which file: every code by speakers of every split in turn."""
+    """Who says what into which file: every code first by a speaker of each split, then by all in turn."""
     genders = recorded_speakers(recipe)
-    turn = _speakers_in_turn(recipe, rng)
+    groups = _speakers_by_split(recipe, rng)
+    everybody = [str(s) for s in rng.permutation([s for group in groups for s in group])]
     planned: list[_Planned] = []
     taken: set[str] = set()
-    for offset, (code, size) in enumerate(_sizes(recipe, scale).items()):
+    start = 0
+    for code, size in _sizes(recipe, scale).items():
+        first = [group[start % len(group)] for group in groups]
+        rest = [everybody[(start + i) % len(everybody)] for i in range(size - len(first))] if everybody else []
+        start += len(rest)  # the next class goes on where this one ended
         for take in range(size):
-            # Each class begins at another speaker, so that no speaker gets every class's surplus.
-            speaker = turn[(take + 3 * offset) % len(turn)] if turn else None
+            speaker = (first + rest)[take] if everybody else None
             gender = genders[speaker].gender if speaker in genders else None
             planned.append(_draw(recipe, code, speaker, gender, take, taken, rng))
     return sorted(planned, key=lambda item: item.audio.file)
 
 
-def _speakers_in_turn(recipe: Recipe, rng: np.random.Generator) -> list[str]:
-    """Speakers so ordered that any three neighbours are of three splits, as far as the splits' sizes allow."""
+def _speakers_by_split(recipe: Recipe, rng: np.random.Generator) -> list[list[str]]:
+    """The speakers of each split that has any."""
     homes = recorded_splits(recipe)
     if recipe.split.by != "speaker":
         code = next(iter(recipe.labels))
         drawn = {s: _draw(recipe, code, s, None, 0, set(), rng).audio.fields for s in recorded_speakers(recipe)}
         homes = {s: homes.get(fields.get(recipe.split.by, ""), SPLITS[0]) for s, fields in drawn.items()}
-    groups = [list(rng.permutation([s for s, home in sorted(homes.items()) if home == name])) for name in SPLITS]
-    ordered: list[str] = []
-    for i in range(max(map(len, groups))):
-        ordered += [str(group[i % len(group)]) for group in groups if group]
-    return ordered
+    groups = ([s for s, home in sorted(homes.items()) if home == name] for name in SPLITS)
+    return [[str(s) for s in rng.permutation(group)] for group in groups if group]
 
 
 def _draw(

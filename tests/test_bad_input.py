@@ -148,7 +148,7 @@ def test_junk_is_ignored_by_a_named_rule(junk: str, raw: Path, tmp_path: Path) -
     (raw / junk).parent.mkdir(parents=True, exist_ok=True)
     (raw / junk).write_bytes(b"junk")
     report = emoset.build("emodb", raw, tmp_path / "data", progress=False).corpora[0]
-    assert [files for files in report.ignored.values()] == [(junk,)]
+    assert list(report.ignored.values()) == [(junk,)]
 
 
 def test_it_does_not_matter_how_deep_a_copy_nests_the_corpus(raw: Path, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_two_splits_that_share_a_speaker_are_refused_in_the_recipe() -> None:
 def test_two_splits_that_share_a_speaker_are_refused_in_the_data(raw: Path) -> None:
     recipe = emoset.get_recipe("emodb")
     by_take = Split(by="take", train=tuple("abcdefghijklm"), validation=tuple("nopqrs"), test=tuple("tuvwxyz"))
-    with pytest.raises(RawDataError, match="speaker emodb:.*though the split claims independence"):
+    with pytest.raises(RawDataError, match=r"speaker emodb:.*though the split claims independence"):
         list(_changed(recipe, split=by_take).utterances(raw))
     dependent = by_take.model_copy(update={"speaker_independent": False})
     assert {u.split for u in _changed(recipe, split=dependent).utterances(raw)} == {"train", "validation", "test"}

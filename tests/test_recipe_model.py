@@ -52,7 +52,7 @@ def test_a_contradiction_is_refused(fields: dict[str, Any], message: str) -> Non
         (lambda: ParentFolder(name="["), "is invalid"),
         (lambda: Source(url="http://x", sha256="abc"), "sha256"),
         (lambda: Split(train=("a",)), "train and test must not be empty"),
-        (lambda: Split(train=("a",), test=("b",), table="t.csv"), "give either lists or a table"),
+        (lambda: Split(train=("a",), test=("b",), table="t.csv"), "give only one of lists, a table and hashed"),
         (lambda: Counts(utterances=3, labels={"anger": 2}), "labels add up to 2, utterances says 3"),
     ],
 )

@@ -206,7 +206,7 @@ def test_settings_refuse(choices: dict[str, object], error: type[Exception], mes
 
 
 def test_unknown_preset() -> None:
-    with pytest.raises(UnknownNameError, match="unknown preset 'published'; .* \\(nearest: as-published\\)"):
+    with pytest.raises(UnknownNameError, match=r"unknown preset 'published'; .* \(nearest: as-published\)"):
         Settings.preset("published")
 
 

@@ -116,5 +116,5 @@ def test_variables_of_another_configuration(shared_folder: Path) -> None:
         from_keras_variables(ResNet(SCRATCH.model_copy(update={"input_bn": True}), 7), variables)
     with pytest.raises(ModelError, match=r"head\.output\.weight of shape \(7, 64\) where the network has \(5, 64\)"):
         from_keras_variables(ResNet(SCRATCH, 5), variables)
-    with pytest.raises(ModelError, match="variables of adapters .*expected a single-task network in scratch mode"):
+    with pytest.raises(ModelError, match=r"variables of adapters .*expected a single-task network in scratch mode"):
         from_keras_variables(ResNet(SCRATCH, 7), arrays(shared_folder, "adapters_fcn/variables.npz"))
