@@ -53,6 +53,7 @@ class Audio:
     file: str
     key: str
     fields: Mapping[str, str]
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account) -> Iterator[tuple[Audio, Row]]:
@@ -67,18 +68,21 @@ def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account) -> I
     Raises:
         RawDataError: nothing of this corpus is there, or the annotations are missing.
     """
-    way = recipe.found_by
-    if isinstance(way, Manifest):
-        yield from _from_manifest(tree, names, account)
-        return
-    pattern = way.audio_pattern()
-    compiled = tail_pattern(pattern.regex)
-    audios = [a for n in names if (a := audio_of(n, pattern, compiled, recipe.aliases))]
-    if not audios:
+    for way in recipe.ways:
+        if isinstance(way, Manifest):
+            yield from _from_manifest(tree, names, account)
+            return
+        pattern = way.audio_pattern()
+        compiled = tail_pattern(pattern.regex)
+        audios = [a for n in names if (a := audio_of(n, pattern, compiled, recipe.aliases))]
+        if audios:
+            break
+    else:
+        patterns = [w.audio_pattern().regex for w in recipe.ways if not isinstance(w, Manifest)]
         raise RawDataError(
             f"none of the {len(names)} files matches the recipe",
             where=f"{recipe.id}: {tree.root}",
-            expected=f"files like {pattern.regex}",
+            expected=f"files like {' or '.join(patterns)}",
             cure="check that --raw names the folder of this corpus",
         )
     if not isinstance(way, Table | Reader):
@@ -121,7 +125,7 @@ def audio_of(name: str, pattern: PathPattern, compiled: re.Pattern[str], aliases
     if key in aliases:
         key = aliases[key]
     file = fill(pattern.path, fields) if pattern.path else tail
-    return Audio(name, file, key, fields)
+    return Audio(name, file, key, fields, pattern.codes)
 
 
 def _rows(way: Table | Reader, tree: RawTree, names: list[str], account: Account) -> list[Row]:

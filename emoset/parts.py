@@ -277,6 +277,10 @@ class Reader(Part):
         return self.audio
 
 
+Way = PathPattern | ParentFolder | Table | Manifest | Reader
+"""The five ways of finding utterances."""
+
+
 class SpeakerTable(Part):
     """A table of the distribution that tells the speakers' gender and age.
 

@@ -354,8 +354,7 @@ def _code(recipe: Recipe, audio: Audio, fields: Mapping[str, str], where: str) -
             where, f"unknown emotion code {code!r}; the recipe knows {', '.join(sorted(recipe.labels))}",
             "correct the file's name or annotation, or add the code to the recipe's labels",
         )  # fmt: skip
-    codes = getattr(recipe.found_by, "codes", {})
-    if codes and codes.get(fields["code"]) != code:
+    if audio.codes and audio.codes.get(fields["code"]) != code:
         raise _Problem(audio.name, f"its name says {fields['code']!r}, its folder {code!r}", "put it where it belongs")
     return code
 

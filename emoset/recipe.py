@@ -26,6 +26,7 @@ from emoset.parts import (
     Split,
     Table,
     Text,
+    Way,
 )
 from emoset.reading import Utterance, read_raw
 
@@ -47,6 +48,7 @@ class Variant(Part):
 
     id: Text
     title: Text
+    found_by: Way | tuple[Way, ...] | None = None
     labels: Frozen[str, str] | None = None
     leave_out: Frozen[str, str] | None = None
     exclude: Frozen[str, str] | None = None
@@ -71,7 +73,8 @@ class Recipe(Part):
         version: of this recipe; a change of rows, labels or splits raises it.
         sources: where it can be fetched.
         sampling_rate: of the distributed recordings, in Hz, where it is one; twins have it too.
-        found_by: one of the five ways to find utterances.
+        found_by: one of the five ways to find utterances; where copies differ in layout, several, of which the
+            first that fits a copy is used.
         channels: how several channels become one: their mean, or the number of the one to take, from 0.
         ignore: regular expression of a file or folder name to the reason why it holds no utterance.
         labels: the corpus's own code (``label_raw``) to the class name; empty only for open classes.
@@ -106,7 +109,7 @@ class Recipe(Part):
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     sources: tuple[Source, ...] = ()
     sampling_rate: int | None = Field(default=None, gt=0)
-    found_by: PathPattern | ParentFolder | Table | Manifest | Reader
+    found_by: Way | tuple[Way, ...]
     ignore: Frozen[str, Text] = FrozenMap({})
     channels: Literal["mean"] | int = "mean"
     labels: Frozen[str, str]
@@ -138,8 +141,10 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not self.labels and not (isinstance(self.found_by, Manifest) and self.found_by.open_classes):
+        if not self.labels and not any(isinstance(w, Manifest) and w.open_classes for w in self.ways):
             raise ValueError("labels must not be empty")
+        if not self.ways:
+            raise ValueError("found_by must not be empty")
         both = sorted(set(self.labels) & set(self.leave_out))
         if both:
             raise ValueError(f"code {', '.join(both)} stands in labels and in leave_out")
@@ -171,8 +176,13 @@ class Recipe(Part):
     @property
     def codes(self) -> set[str]:
         """Codes that the pattern's cross-check of folder and name refers to."""
-        found_by = self.found_by
-        return set(found_by.codes.values()) if isinstance(found_by, PathPattern | ParentFolder) else set()
+        patterns = [way for way in self.ways if isinstance(way, PathPattern | ParentFolder)]
+        return {code for pattern in patterns for code in pattern.codes.values()}
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """The ways of finding utterances, in the order in which they are tried."""
+        return self.found_by if isinstance(self.found_by, tuple) else (self.found_by,)
 
     @property
     def configuration(self) -> str:
@@ -243,7 +253,7 @@ def card(recipe: Recipe) -> str:
         ("cite", r.citation),
         ("home", r.homepage or ""),
         ("source", "; ".join(s.url for s in r.sources)),
-        ("found by", describe(r)),
+        *[("found by", describe(way)) for way in r.ways],
         *[("class", f"{label} <- {' '.join(codes)}{_meaning(r, label)}") for label, codes in sorted(by_class.items())],
         *[("left out", f"{code}: {reason}") for code, reason in r.leave_out.items()],
         ("split", "; ".join(filter(None, [
@@ -267,11 +277,11 @@ def _meaning(recipe: Recipe, label: str) -> str:
     return " (" + ", ".join(f"{name} {value or 'not mapped'}" for name, value in told) + ")"
 
 
-def describe(recipe: Recipe) -> str:
-    """How the recipe finds its utterances, in one line."""
-    match recipe.found_by:
+def describe(found_by: Way) -> str:
+    """A way of finding utterances, in one line."""
+    match found_by:
         case Manifest():
-            return "a manifest that you supply: manifest.csv, or train.csv, devel.csv and test.csv with file,label"
+            return "manifest.csv; else train.csv, devel.csv, test.csv; else a folder per class; else your --pattern"
         case PathPattern() as way:
             return f"the path {way.regex}"
         case ParentFolder() as way:

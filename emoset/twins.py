@@ -178,10 +178,11 @@ def _draw(
     rng: np.random.Generator,
 ) -> _Planned:  # fmt: skip
     """A file name that the recipe reads as this code and speaker, and that is not taken."""
-    if isinstance(recipe.found_by, Manifest):
+    way = recipe.ways[0]
+    if isinstance(way, Manifest):
         name = f"{code}/{speaker or 'x'}_{take:04d}.wav"
         return _Planned(Audio(name, name, name.removesuffix(".wav"), {}), code, speaker, gender, take)
-    pattern = recipe.found_by.audio_pattern()
+    pattern = way.audio_pattern()
     groups = set(named_groups(pattern.regex))
     letters = {label: letter for letter, label in pattern.codes.items()}
     wanted = {"label": code, "code": letters.get(code), "speaker": speaker}
@@ -208,7 +209,7 @@ def _annotations(recipe: Recipe, planned: Sequence[_Planned], rng: np.random.Gen
     """Path to text of every file besides the audio, the marker included."""
     files = {TWIN_MARKER: _marker(recipe, planned)}
     rows = [Row(item.audio.key, {"label": item.code}) for item in planned]
-    match recipe.found_by:
+    match recipe.ways[0]:
         case Reader() as way:
             files |= way.write(rows, {item.audio.key: item.audio.file for item in planned})
         case Table() as way:
