@@ -130,6 +130,9 @@ class Run:
         settings, classes = config.settings, len(config.classes)
         self.accelerator = Accelerator()
         self.device = self.accelerator.device
+        if settings.minutes is not None and self.accelerator.num_processes > 1:  # their clocks would differ
+            got = f"a limit of {settings.minutes} minutes on {self.accelerator.num_processes} processes"
+            raise ModelError(got, where="training", expected="a limit on one process only", cure="give epochs")
         self.targets = F.one_hot(torch.from_numpy(labels), classes).float()
         counts = self.targets.sum(0)
         weights = len(labels) / (classes * counts) if settings.class_weights else torch.ones_like(counts)
@@ -184,8 +187,10 @@ class Run:
         order = np.random.default_rng([settings.seed, number])
         rng = np.random.default_rng([settings.seed, number, 1 + self.accelerator.process_index])
         self.network.train()
-        losses = []
+        losses: list[float] = []
         for chosen in batches.batches(len(self.data), settings.batch, order):
+            if losses and self.clock.over:
+                break
             rate = self._learning_rate(stage, self.step - first)
             for group in optimizer.param_groups:
                 group["lr"] = rate

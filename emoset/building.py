@@ -16,16 +16,17 @@ from typing import Any
 
 import soundfile
 
+from emoset.account import Rejection
 from emoset.audio import decode, read_bytes, sample_hash, wav_bytes
 from emoset.errors import AudioError, BuildError, RawDataError
-from emoset.finding import Rejection
 from emoset.progress import Progress
-from emoset.reading import Reading, Utterance, differences, read_raw
+from emoset.reading import Reading, differences, read_raw
 from emoset.recipe import Recipe
 from emoset.registry import get_recipe, resolve
 from emoset.schema import COLUMNS, SPLITS
 from emoset.shards import FORMAT_VERSION, ShardWriter, default_data_dir, file_hash, split_hash, write_manifest
 from emoset.summary import write_readme
+from emoset.utterance import Utterance
 
 RAW_VARIABLE = "EMOSET_RAW"
 """Environment variable: folder that holds one raw root per corpus, named by its id."""
@@ -144,10 +145,10 @@ def _raw_root(recipe: Recipe, raw: str | Path | Mapping[str, str | Path] | None,
             if name in raw:
                 return Path(raw[name])
     elif raw is not None:
-        inside = Path(raw) / recipe.id
+        inside = Path(raw) / recipe.raw_name
         return Path(raw) if corpora == 1 and not inside.is_dir() else inside
     if os.environ.get(RAW_VARIABLE):
-        return Path(os.environ[RAW_VARIABLE]) / recipe.id
+        return Path(os.environ[RAW_VARIABLE]) / recipe.raw_name
     raise RawDataError(
         "no raw folder is given", where=recipe.id,
         expected="the folder that holds the corpus as distributed",
@@ -328,8 +329,9 @@ def _manifest(
         "licence": recipe.licence,
         "redistribute": recipe.redistribute,
         "citation": recipe.citation,
-        "speaker_independent": recipe.split.speaker_independent,
-        "split_source": recipe.split.source,
+        "layout": reading.layout,
+        "speaker_independent": reading.speaker_independent,
+        "split_source": reading.split_source,
         "split_hash": split_hash((u.id, u.split, u.label) for u in written),
         "partial": bool(rejected),
         "synthetic": reading.synthetic,

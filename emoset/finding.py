@@ -5,86 +5,79 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from emoset.account import Account, Audio, Finding
 from emoset.errors import RawDataError
-from emoset.parts import Manifest, PathPattern, Reader, Row, Table, fill, template_names
+from emoset.listing import LISTS, find_listing
+from emoset.parts import Manifest, PathPattern, Reader, Row, Table, Way, fill, template_names
 from emoset.tree import RawTree, match_tail, tail_pattern
 
 if TYPE_CHECKING:
     from emoset.recipe import Recipe
 
-_EMONET_FILES = {"train.csv": "train", "devel.csv": "validation", "val.csv": "validation", "test.csv": "test"}
 
+def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account, pattern: str | None) -> Finding:
+    """Pair audio files with what is said of them.
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A file, row or count that is not as the recipe says, with the reason and the cure."""
-
-    where: str
-    reason: str
-    cure: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.reason}. To do: {self.cure}."
-
-
-@dataclass
-class Account:
-    """What reading has found so far."""
-
-    annotations: set[str] = field(default_factory=set)
-    ignored: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    excluded: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    rejected: list[Rejection] = field(default_factory=list)
-
-    def reject(self, where: str, reason: str, cure: str) -> None:
-        """Note that something is not as the recipe says."""
-        self.rejected.append(Rejection(where, reason, cure))
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """An audio file that matches the recipe's pattern."""
-
-    name: str
-    file: str
-    key: str
-    fields: Mapping[str, str]
-    codes: Mapping[str, str] = field(default_factory=dict)
-
-
-def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account) -> Iterator[tuple[Audio, Row]]:
-    """Pair audio files with what is said of them, one pair an utterance.
+    A pattern of the user's comes first, then lists in the EmoNet layout, which any corpus may be held in, then
+    the ways of the recipe.
 
     Args:
         recipe: says where to look.
         tree: the raw root.
         names: its files, without those that a rule ignores.
         account: takes annotation files and what is rejected.
+        pattern: a path pattern of the user's.
 
     Raises:
         RawDataError: nothing of this corpus is there, or the annotations are missing.
     """
+    if pattern is not None:
+        own = PathPattern(regex=pattern, key="{path_}")
+        audios = [replace(a, listed=True) for a in _audios(own, names, recipe)]
+        if audios:
+            return Finding("pattern", [(audio, Row(audio.key)) for audio in audios], _top(audios))
+        raise _nothing(recipe, tree, names, [pattern])
+    if listing := find_listing(recipe.labels, recipe.ways, tree, names, account):
+        return listing
+    patterns = []
     for way in recipe.ways:
         if isinstance(way, Manifest):
-            yield from _from_manifest(tree, names, account)
-            return
-        pattern = way.audio_pattern()
-        compiled = tail_pattern(pattern.regex)
-        audios = [a for n in names if (a := audio_of(n, pattern, compiled, recipe.aliases))]
-        if audios:
-            break
-    else:
-        patterns = [w.audio_pattern().regex for w in recipe.ways if not isinstance(w, Manifest)]
-        raise RawDataError(
-            f"none of the {len(names)} files matches the recipe",
-            where=f"{recipe.id}: {tree.root}",
-            expected=f"files like {' or '.join(patterns)}",
-            cure="check that --raw names the folder of this corpus",
-        )
+            continue
+        patterns.append(way.audio_pattern().regex)
+        if audios := _audios(way.audio_pattern(), names, recipe):
+            return Finding("distribution", list(_pairs(recipe, way, audios, tree, names, account)), _top(audios))
+    raise _nothing(recipe, tree, names, patterns)
+
+
+def _nothing(recipe: Recipe, tree: RawTree, names: list[str], patterns: list[str]) -> RawDataError:
+    if not patterns:
+        return RawDataError(
+            "there is no list of the recordings", where=f"{recipe.id}: {tree.root}", expected=LISTS,
+            cure="write one of these into the raw folder, or give --pattern",
+        )  # fmt: skip
+    return RawDataError(
+        f"none of the {len(names)} files matches the recipe", where=f"{recipe.id}: {tree.root}",
+        expected=f"files like {' or '.join(patterns)}", cure="check that --raw names the folder of this corpus",
+    )  # fmt: skip
+
+
+def _audios(pattern: PathPattern, names: list[str], recipe: Recipe) -> list[Audio]:
+    compiled = tail_pattern(pattern.regex)
+    return [a for n in names if (a := audio_of(n, pattern, compiled, recipe.aliases))]
+
+
+def _top(audios: list[Audio]) -> str:
+    tops = {audio.fields["top_"] for audio in audios}
+    return tops.pop() if len(tops) == 1 else ""
+
+
+def _pairs(
+    recipe: Recipe, way: Way, audios: list[Audio], tree: RawTree, names: list[str], account: Account
+) -> Iterator[tuple[Audio, Row]]:
     if not isinstance(way, Table | Reader):
         for audio in audios:
             yield audio, Row(audio.key)
@@ -95,12 +88,17 @@ def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account) -> I
     for audio in audios:
         matching = by_key.pop(audio.key, None)
         if matching is None:
-            account.reject(audio.name, "no row of the annotations tells its label", "restore the annotation files")
+            if audio.key in recipe.exclude:
+                account.excluded[recipe.exclude[audio.key]].append(audio.name)
+            else:
+                account.reject(audio.name, "no row of the annotations tells its label", "restore the annotation files")
             continue
         for row in matching:
             yield audio, row
     for key, orphans in by_key.items():
-        if any("label" in row.fields for row in orphans) and key not in recipe.exclude:
+        if key in recipe.exclude:
+            account.excluded[recipe.exclude[key]].append(orphans[0].where)
+        elif any("label" in row.fields for row in orphans):
             account.reject(orphans[0].where, f"there is no audio for {key}", "restore the audio file")
 
 
@@ -119,7 +117,7 @@ def audio_of(name: str, pattern: PathPattern, compiled: re.Pattern[str], aliases
     groups = {g: v for g, v in match.groupdict().items() if v is not None}
     tail = groups["tail_"]
     stem = PurePosixPath(tail).stem
-    fields = {**groups, "stem": aliases.get(stem, stem)}
+    fields = {**groups, "stem": aliases.get(stem, stem), "path_": str(PurePosixPath(tail).with_suffix(""))}
     fields |= {f: fill(t, fields) for f, t in pattern.derive.items()}
     key = fill(pattern.key, fields)
     if key in aliases:
@@ -165,40 +163,3 @@ def _table_rows(way: Table, tree: RawTree, name: str) -> Iterator[Row]:
     columns = {**way.columns, **{c: c for c in template_names(way.key)}}
     for line, values in tree.rows(name, way.encoding, way.delimiter, columns):
         yield Row(fill(way.key, values), {f: values[f] for f in way.columns}, f"{name}, line {line}")
-
-
-def _from_manifest(tree: RawTree, names: list[str], account: Account) -> Iterator[tuple[Audio, Row]]:
-    """Rows of ``manifest.csv``, else of the EmoNet layout; paths are relative to the raw root."""
-    manifests = ["manifest.csv"] if "manifest.csv" in names else [n for n in _EMONET_FILES if n in names]
-    if not manifests or (manifests != ["manifest.csv"] and "train.csv" not in manifests):
-        raise RawDataError(
-            "there is no manifest",
-            where=str(tree.root),
-            expected="manifest.csv (columns path, label, ...), or train.csv, devel.csv, test.csv (file, label)",
-            cure="write one of them into the raw folder",
-        )
-    for manifest in manifests:
-        account.annotations.add(manifest)
-        text = tree.text(manifest, "utf-8-sig")
-        delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
-        titles = {t.strip().lower(): t.strip() for t in text.split("\n", 1)[0].strip().split(delimiter)}
-        path = next((titles[t] for t in ("path", "file", "filename") if t in titles), "path")
-        label = next((titles[t] for t in ("label", "emotion", "class") if t in titles), "label")
-        known = {path: "path_", label: "label", titles.get("partition", "partition"): "split"}
-        columns = {known.get(t, t): t for t in titles.values()} | {"path_": path, "label": label}
-        for line, values in tree.rows(manifest, "utf-8-sig", delimiter, columns):
-            where = f"{manifest}, line {line}"
-            name = values.pop("path_")
-            if name not in tree.files:
-                account.reject(where, f"there is no file {name}", "correct the path; it starts at the raw folder")
-                continue
-            try:
-                start, end = (float(v) if v else None for v in (values.pop("start", ""), values.pop("end", "")))
-            except ValueError as error:
-                account.reject(where, f"start or end is no number ({error})", "give seconds, such as 1.25")
-                continue
-            fields = {f: v for f, v in values.items() if v}
-            if manifest != "manifest.csv":
-                fields["split"] = _EMONET_FILES[manifest]
-            key = str(PurePosixPath(name).with_suffix(""))
-            yield Audio(name, name, key, {}), Row(key, fields, where, start, end)

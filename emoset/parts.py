@@ -140,7 +140,7 @@ class PathPattern(Part):
     @model_validator(mode="after")
     def _compiles(self) -> Self:
         try:
-            groups = set(re.compile(self.regex).groupindex) | {"stem"}
+            groups = set(re.compile(self.regex).groupindex) | {"stem", "path_"}
         except re.error as error:
             raise ValueError(f"regex {self.regex!r} is invalid: {error}") from None
         for template in (self.path or "", self.key, *self.derive.values()):

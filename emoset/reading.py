@@ -2,83 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from emoset.account import Account, Finding, Problem, Rejection
 from emoset.errors import RawDataError
-from emoset.finding import Account, Audio, Rejection, find
-from emoset.parts import Counts, Row
-from emoset.schema import GENDERS, SPLITS
-from emoset.tree import JUNK, RawTree, ignoring_rule, match_tail, tail_pattern
+from emoset.finding import find
+from emoset.parts import Counts
+from emoset.schema import SPLITS
+from emoset.speakers import read_speakers, recorded_splits
+from emoset.splits import hashed_split
+from emoset.tree import JUNK, RawTree, ignoring_rule
+from emoset.utterance import Utterance, fields_of, make_utterance, reason_to_exclude
+from emoset.words import split_name
 
 if TYPE_CHECKING:
     from emoset.recipe import Recipe
 
 TWIN_MARKER: Final = "emoset-twin.json"
 """File in the root of a synthetic raw corpus; it tells what must come out of it."""
-
-_NUMBERS = ("age", "activation", "pleasure", "dominance")
-_NOT_EXTRA = {
-    "label",
-    "speaker",
-    "gender",
-    "language",
-    "split",
-    "text",
-    "stem",
-    "code",
-    "top_",
-    "tail_",
-    *_NUMBERS,
-}
-_GENDERS = {"f": "female", "w": "female", "m": "male", "c": "child", **{g: g for g in GENDERS}}
-_SPLIT_NAMES = {"dev": "validation", "devel": "validation", "val": "validation", **{s: s for s in SPLITS}}
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """One labelled recording or segment, before its audio is read.
-
-    Args:
-        id: stable across copies: ``<corpus>/<key>``, with ``#<start>-<end>`` for segments.
-        corpus: recipe id.
-        path: as found, relative to the raw root.
-        file: canonical path in the distribution.
-        split: ``train``, ``validation`` or ``test``.
-        label: class name.
-        label_raw: the corpus's own code.
-        start, end: seconds, for segments; None for the whole file.
-    """
-
-    id: str
-    corpus: str
-    path: str
-    file: str
-    split: str
-    label: str
-    label_raw: str
-    emotion: str | None
-    arousal: str | None
-    valence: str | None
-    language: str
-    kind: str
-    speaker: str | None = None
-    gender: str | None = None
-    age: float | None = None
-    text: str | None = None
-    activation: float | None = None
-    pleasure: float | None = None
-    dominance: float | None = None
-    start: float | None = None
-    end: float | None = None
-    extra: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +34,7 @@ class Reading:
     Args:
         recipe: what it was read with.
         tree: the raw root.
+        layout: ``distribution``, or the kind of list by the user: ``manifest``, ``emonet``, ``folders``, ``pattern``.
         utterances: sorted by split and id.
         annotations: files that labels or speakers were read from.
         ignored: rule to files.
@@ -95,10 +42,13 @@ class Reading:
         rejected: what is not as the recipe says.
         expect: counts that must come out: the recipe's, or the twin's own.
         synthetic: whether the raw root is a twin.
+        speaker_independent: whether no speaker is in two splits: claimed by the recipe, or found in a user's list.
+        split_source: official, the rule that the recipe names, or the user's list.
     """
 
     recipe: Recipe
     tree: RawTree
+    layout: str
     utterances: tuple[Utterance, ...]
     annotations: tuple[str, ...]
     ignored: Mapping[str, tuple[str, ...]]
@@ -106,6 +56,8 @@ class Reading:
     rejected: tuple[Rejection, ...]
     expect: Counts
     synthetic: bool
+    speaker_independent: bool
+    split_source: str
 
     def raise_if_rejected(self) -> None:
         """Raise `RawDataError` with the first problems, if there is any."""
@@ -118,23 +70,13 @@ class Reading:
             )
 
 
-def corpus_table(corpus: str, name: str) -> list[dict[str, str]]:
-    """The rows of a table in ``corpora/<corpus>/``.
-
-    Example:
-        >>> sorted(corpus_table("cremad", "splits.csv")[0])
-        ['speaker', 'split']
-    """
-    text = (resources.files("emoset.corpora") / corpus / name).read_text("utf-8")
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-def read_raw(recipe: Recipe, root: Path) -> Reading:
+def read_raw(recipe: Recipe, root: Path, pattern: str | None = None) -> Reading:
     """Read a raw root with a recipe.
 
     Args:
         recipe: of the corpus or variant.
-        root: folder that holds the corpus as distributed.
+        root: folder that holds the corpus as distributed, or with a list by the user.
+        pattern: a path pattern of the user's, for a corpus whose layout is not public.
 
     Returns:
         The utterances and the account of every file; problems are in ``rejected``.
@@ -144,45 +86,21 @@ def read_raw(recipe: Recipe, root: Path) -> Reading:
     """
     tree = RawTree(root)
     account = Account()
-    utterances: dict[str, Utterance] = {}
     for name in tree.clashes:
         account.reject(name, "two files have this name up to Unicode normalisation", "remove one of them")
     twin = _twin_counts(recipe, tree, account)
     candidates = [n for n in tree.files if _is_candidate(n, recipe, account)]
-    found = find(recipe, tree, candidates, account)
-    speakers = _speakers(recipe, tree, candidates, account)
-    splits = recorded_splits(recipe)
-    seen: dict[str, str] = {}
-    accounted: set[str] = set()
-    for audio, row in found:
-        segment = f"#{row.start:g}-{row.end:g}" if row.start is not None and row.end is not None else ""
-        key = audio.key + segment
-        reason = recipe.exclude.get(key) or recipe.leave_out.get({**audio.fields, **row.fields}.get("label", ""))
-        if key in seen:
-            account.reject(audio.name, f"the same utterance as {seen[key]}", "remove one of the two copies")
-        elif reason:
-            account.excluded[reason].append(audio.name)
-        else:
-            try:
-                utterances[key] = _utterance(recipe, audio, row, key, speakers, splits)
-            except _Problem as problem:
-                account.rejected.append(problem.rejection)
-                accounted.add(audio.name)
-        seen.setdefault(key, audio.name)
-    used = accounted | {u.path for u in utterances.values()} | account.annotations
-    used |= {r.where for r in account.rejected} | {n for names in account.excluded.values() for n in names}
-    for name in candidates:
-        if name not in used:
-            account.reject(name, "the recipe knows no such file", "remove it, or add an ignore rule with its reason")
-    ordered = tuple(sorted(utterances.values(), key=lambda u: (SPLITS.index(u.split), u.id)))
-    expect = recipe.expect if twin is None else twin
-    _check_counts(ordered, expect, account)
-    _check_independence(recipe, ordered, account)
+    found = find(recipe, tree, candidates, account, pattern)
+    utterances, source = _utterances(recipe, tree, candidates, found, account)
+    _account_for_the_rest(candidates, utterances, found, account)
+    expect = (recipe.expect if found.layout == "distribution" else Counts()) if twin is None else twin
+    _check_counts(utterances, expect, account)
+    independent = _independence(recipe, utterances, source, account)
     return Reading(
-        recipe, tree, ordered, tuple(sorted(account.annotations)),
+        recipe, tree, found.layout, utterances, tuple(sorted(account.annotations)),
         {k: tuple(v) for k, v in sorted(account.ignored.items())},
         {k: tuple(v) for k, v in sorted(account.excluded.items())},
-        tuple(account.rejected), expect, twin is not None,
+        tuple(account.rejected), expect, twin is not None, independent, source,
     )  # fmt: skip
 
 
@@ -234,153 +152,63 @@ def _is_candidate(name: str, recipe: Recipe, account: Account) -> bool:
     return rule is None
 
 
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """What is known of a speaker: gender and age in years."""
-
-    gender: str | None
-    age: float | None
-
-    def __str__(self) -> str:
-        return f"{self.gender}, {self.age:g} years" if self.age is not None else str(self.gender)
-
-
-def recorded_speakers(recipe: Recipe) -> dict[str, Speaker]:
-    """Speaker id to what the recipe or its table in ``corpora/`` tells.
-
-    Example:
-        >>> from emoset.registry import get_recipe
-        >>> str(recorded_speakers(get_recipe("emodb"))["03"])
-        'male, 31 years'
-    """
-    speakers = {s: Speaker(g, recipe.ages.get(s)) for g in GENDERS for s in getattr(recipe, g)}
-    for row in corpus_table(recipe.id, recipe.speakers) if recipe.speakers else ():
-        speakers[row["speaker"]] = Speaker(row["gender"] or None, float(row["age"]) if row.get("age") else None)
-    return speakers
-
-
-def recorded_splits(recipe: Recipe) -> dict[str, str]:
-    """Value of the field that decides, such as a speaker id, to split.
-
-    Example:
-        >>> from emoset.registry import get_recipe
-        >>> recorded_splits(get_recipe("emodb"))["10"]
-        'test'
-    """
-    split = recipe.split
-    if split.table:
-        return {row[split.by]: row["split"] for row in corpus_table(recipe.id, split.table)}
-    return {name: name for name in SPLITS} if split.by == "split" else split.assignment()
-
-
-def _speakers(recipe: Recipe, tree: RawTree, names: list[str], account: Account) -> dict[str, Speaker]:
-    """Recorded speakers, and those of the distribution's own table, which must not say otherwise."""
-    speakers = recorded_speakers(recipe)
-    table = recipe.speaker_table
-    if table is None:
-        return speakers
-    compiled = tail_pattern(table.file)
-    columns = {"speaker": table.speaker, "gender": table.gender} | ({"age": table.age} if table.age else {})
-    for name in (n for n in names if match_tail(compiled, n)):
-        account.annotations.add(name)
-        for line, values in tree.rows(name, table.encoding, table.delimiter, columns):
-            where = f"{name}, line {line}"
+def _utterances(
+    recipe: Recipe, tree: RawTree, candidates: list[str], found: Finding, account: Account
+) -> tuple[tuple[Utterance, ...], str]:
+    """The utterances, sorted, and where their split comes from; what is none goes into the account."""
+    speakers = read_speakers(recipe, tree, candidates, account)
+    pairs = [(audio, row, fields_of(recipe, audio, row)) for audio, row in found.pairs]
+    by, splits, source = _splits(recipe, found.layout, [(audio.key, fields) for audio, _, fields in pairs])
+    utterances: dict[str, Utterance] = {}
+    seen: dict[str, str] = {}
+    for audio, row, fields in pairs:
+        segment = f"#{row.start:g}-{row.end:g}" if row.start is not None and row.end is not None else ""
+        key = audio.key + segment
+        reason = reason_to_exclude(recipe, key, fields.get("label", ""), audio.listed)
+        if key in seen:
+            account.reject(audio.name, f"the same utterance as {seen[key]}", "remove one of the two copies")
+        elif reason:
+            account.excluded[reason].append(audio.name)
+        else:
+            decider = audio.key if by is None else fields.get(by, "")
+            split = splits.get(split_name(decider) if by == "split" else decider)
             try:
-                told = Speaker(_gender(values["gender"], where), _number("age", values.get("age"), where))
-            except _Problem as problem:
+                utterances[key] = make_utterance(recipe, audio, row, key, fields, speakers, split)
+            except Problem as problem:
                 account.rejected.append(problem.rejection)
-                continue
-            known = speakers.setdefault(values["speaker"], told)
-            if known != told:
-                account.reject(
-                    where,
-                    f"speaker {values['speaker']} is {told}; known is {known}",
-                    "restore the file from the distribution",
-                )
-    return speakers
+                account.told.add(audio.name)
+        seen.setdefault(key, audio.name)
+    return tuple(sorted(utterances.values(), key=lambda u: (SPLITS.index(u.split), u.id))), source
 
 
-class _Problem(Exception):
-    """Why an utterance is rejected."""
-
-    def __init__(self, where: str, reason: str, cure: str) -> None:
-        self.rejection = Rejection(where, reason, cure)
-
-
-def _utterance(
-    recipe: Recipe,
-    audio: Audio,
-    row: Row,
-    key: str,
-    speakers: Mapping[str, Speaker],
-    splits: Mapping[str, str],
-) -> Utterance:
-    """Make one utterance of an audio file and what is said of it.
-
-    Raises:
-        _Problem: something about it is not as the recipe says.
-    """
-    where = row.where or audio.name
-    fields = {**audio.fields, **row.fields}
-    code = _code(recipe, audio, fields, where)
-    speaker, gender = fields.get("speaker"), _gender(fields.get("gender"), where)
-    known = speakers.get(speaker) if speaker else None
-    if known and gender and known.gender and gender != known.gender:
-        raise _Problem(audio.name, f"speaker {speaker} is {known.gender}, the name says {gender}", "correct the name")
-    meaning = recipe.meaning(recipe.labels[code])
-    numbers = {name: _number(name, fields.get(name), where) for name in _NUMBERS}
-    if known and known.age is not None:
-        numbers["age"] = known.age
-    extra = {f: v for f, v in fields.items() if f not in _NOT_EXTRA}
-    return Utterance(
-        id=f"{recipe.id}/{key}", corpus=recipe.id, path=audio.name, file=audio.file,
-        split=_split(recipe, audio, fields, splits), label=recipe.labels[code], label_raw=code,
-        emotion=meaning.emotion, arousal=meaning.arousal, valence=meaning.valence,
-        language=fields.get("language") or recipe.languages[0], kind=recipe.kind,
-        speaker=f"{recipe.id}:{speaker}" if speaker else None,
-        gender=(known.gender if known else None) or gender, text=fields.get("text") or None,
-        start=row.start, end=row.end,
-        extra=json.dumps(extra, sort_keys=True, ensure_ascii=False) if extra else None, **numbers,
-    )  # fmt: skip
+def _splits(
+    recipe: Recipe, layout: str, told: list[tuple[str, dict[str, str]]]
+) -> tuple[str | None, dict[str, str], str]:
+    """The field that decides (None: the utterance's key), its values' splits, and where they come from."""
+    if layout != "distribution" and any(fields.get("split") for _, fields in told):
+        return "split", {name: name for name in SPLITS}, "as listed by the user"
+    if not recipe.split.hashed:
+        return recipe.split.by, recorded_splits(recipe), recipe.split.source
+    values = {fields[recipe.split.by] for _, fields in told if fields.get(recipe.split.by)}
+    if values:
+        return recipe.split.by, hashed_split(recipe.id, values), recipe.split.source
+    keys = {key for key, _ in told}
+    return None, hashed_split(recipe.id, keys), "emoset: by a hash of the utterances, since no speakers are known"
 
 
-def _code(recipe: Recipe, audio: Audio, fields: Mapping[str, str], where: str) -> str:
-    """The corpus's code of the label, checked against the recipe and against the file's own name."""
-    code = fields.get("label")
-    if not code:
-        raise _Problem(where, f"no label is told for {audio.key}", "restore the annotation")
-    if code not in recipe.labels:
-        raise _Problem(
-            where, f"unknown emotion code {code!r}; the recipe knows {', '.join(sorted(recipe.labels))}",
-            "correct the file's name or annotation, or add the code to the recipe's labels",
-        )  # fmt: skip
-    if audio.codes and audio.codes.get(fields["code"]) != code:
-        raise _Problem(audio.name, f"its name says {fields['code']!r}, its folder {code!r}", "put it where it belongs")
-    return code
-
-
-def _gender(text: str | None, where: str) -> str | None:
-    if not text:
-        return None
-    if text.lower() not in _GENDERS:
-        raise _Problem(where, f"unknown gender {text!r}", "write female, male or child")
-    return _GENDERS[text.lower()]
-
-
-def _number(name: str, text: str | None, where: str) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        raise _Problem(where, f"{name} is {text!r}, not a number", "restore the annotation") from None
-
-
-def _split(recipe: Recipe, audio: Audio, fields: Mapping[str, str], splits: Mapping[str, str]) -> str:
-    by = recipe.split.by
-    decider = fields.get(by, "")
-    split = splits.get(_SPLIT_NAMES.get(decider.lower(), decider) if by == "split" else decider)
-    if split is None:
-        raise _Problem(audio.name, f"{by} {decider!r} is in no split", "correct the name, or add it to the split")
-    return split
+def _account_for_the_rest(
+    candidates: list[str], utterances: tuple[Utterance, ...], found: Finding, account: Account
+) -> None:
+    """Files that nothing has told of: outside of the corpus's own folder they are ignored, inside rejected."""
+    used = {u.path for u in utterances} | account.annotations | account.told
+    used |= {r.where for r in account.rejected} | {n for names in account.excluded.values() for n in names}
+    for name in candidates:
+        if name in used:
+            continue
+        if not name.startswith(found.top):
+            account.ignored[f"outside of the corpus's folder {found.top}"].append(name)
+        else:
+            account.reject(name, "the recipe knows no such file", "remove it, or add an ignore rule with its reason")
 
 
 def _check_counts(utterances: tuple[Utterance, ...], expect: Counts, account: Account) -> None:
@@ -392,17 +220,21 @@ def _check_counts(utterances: tuple[Utterance, ...], expect: Counts, account: Ac
         )  # fmt: skip
 
 
-def _check_independence(recipe: Recipe, utterances: tuple[Utterance, ...], account: Account) -> None:
-    if not recipe.split.speaker_independent:
-        return
+def _independence(recipe: Recipe, utterances: tuple[Utterance, ...], source: str, account: Account) -> bool:
+    """Whether no speaker is in two splits; where the recipe claims it, a crossing speaker is rejected."""
     homes: dict[str, set[str]] = defaultdict(set)
     for u in utterances:
         if u.speaker:
             homes[u.speaker].add(u.split)
-    for speaker, splits in sorted(homes.items()):
-        if len(splits) > 1:
-            account.reject(
-                f"speaker {speaker}",
-                f"it is in {' and '.join(sorted(splits))}, though the split claims independence",
-                "correct the split, or declare speaker_independent=False",
-            )  # fmt: skip
+    crossing = sorted(speaker for speaker, splits in homes.items() if len(splits) > 1)
+    if source != recipe.split.source:  # a user's list claims nothing: tell what is true
+        return not crossing and all(u.speaker for u in utterances)
+    if not recipe.split.speaker_independent:
+        return False
+    for speaker in crossing:
+        account.reject(
+            f"speaker {speaker}",
+            f"it is in {' and '.join(sorted(homes[speaker]))}, though the split claims independence",
+            "correct the split, or declare speaker_independent=False",
+        )
+    return True

@@ -28,7 +28,8 @@ from emoset.parts import (
     Text,
     Way,
 )
-from emoset.reading import Utterance, read_raw
+from emoset.reading import read_raw
+from emoset.utterance import Utterance
 
 __all__ = [
     "Counts", "Manifest", "Meaning", "ParentFolder", "PathPattern", "Reader", "Recipe", "Row", "Source",
@@ -82,6 +83,8 @@ class Recipe(Part):
         meanings: class name to `Meaning`, where it differs from the shared table.
         female, male, child: speaker ids.
         ages: speaker id to years.
+        speaker_aliases: speaker id as some files have it, to the one id.
+        language_of: speaker id to BCP 47 tag, where a corpus has several languages.
         speakers: table ``corpora/<id>/<speakers>`` with the columns speaker, gender, age, in place of lists.
         speaker_table: table of the distribution itself that tells gender and age.
         split: which speakers are for training, validation and test.
@@ -119,6 +122,8 @@ class Recipe(Part):
     male: tuple[str, ...] = ()
     child: tuple[str, ...] = ()
     ages: Frozen[str, float] = FrozenMap({})
+    speaker_aliases: Frozen[str, str] = FrozenMap({})
+    language_of: Frozen[str, str] = FrozenMap({})
     speakers: str | None = None
     speaker_table: SpeakerTable | None = None
     split: Split
@@ -130,6 +135,7 @@ class Recipe(Part):
     folds: Frozen[str, str] = FrozenMap({})
     variants: tuple[Variant, ...] = ()
     variant: str | None = None
+    raw_id: str | None = None
 
     @field_validator("languages", "female", "male", "child")
     @classmethod
@@ -190,6 +196,11 @@ class Recipe(Part):
         return self.variant or self.id
 
     @property
+    def raw_name(self) -> str:
+        """Name of its raw root below a folder of several: the corpus's, or the variant's if it has files of its own."""
+        return self.raw_id or self.id
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names, alphabetical."""
         return tuple(sorted(set(self.labels.values())))
@@ -225,8 +236,10 @@ def as_variant(recipe: Recipe, variant: Variant) -> Recipe:
     }  # fmt: skip
     fields = {name: getattr(recipe, name) for name in Recipe.model_fields if name in recipe.model_fields_set}
     counts = {"expect": Counts(), "published": Counts()}  # the main task's counts say nothing about another
-    title = f"{recipe.title} ({variant.title})"
-    return Recipe(**{**fields, **counts, **given, "title": title, "variants": (), "variant": variant.id})
+    own = {"title": f"{recipe.title} ({variant.title})", "variants": (), "variant": variant.id}
+    if variant.found_by is not None:
+        own["raw_id"] = variant.id
+    return Recipe(**{**fields, **counts, **given, **own})
 
 
 def card(recipe: Recipe) -> str:

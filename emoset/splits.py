@@ -10,6 +10,7 @@ neither helps. Ties go to the assignment that comes first in order of speaker id
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from itertools import combinations, product
 from typing import Final
 
@@ -22,6 +23,31 @@ from emoset.schema import SPLITS
 SHARES: Final = (0.6, 0.2, 0.2)
 _EXHAUSTIVE = 10
 _MISSING_CLASS = 10.0
+
+
+def hashed_split(corpus: str, values: Iterable[str]) -> dict[str, str]:
+    """The split of values that only the holder of a corpus knows: the same for everyone who holds it.
+
+    Values are ranked by the sha256 of ``<corpus>:<value>``; the first 60 % train, the next 20 % validate, the rest
+    test, at least one each.
+
+    Args:
+        corpus: recipe id.
+        values: ids of speakers, or of whatever decides.
+
+    Returns:
+        Value to split. Of two values, one trains and one tests; a single one trains.
+
+    Example:
+        >>> sorted(hashed_split("abc", ["1", "2", "3", "4", "5"]).values())
+        ['test', 'train', 'train', 'train', 'validation']
+    """
+    ranked = sorted(set(values), key=lambda v: sha256(f"{corpus}:{v}".encode()).hexdigest())
+    test = max(1, round(SHARES[2] * len(ranked))) if len(ranked) > 1 else 0
+    validation = max(1, round(SHARES[1] * len(ranked))) if len(ranked) > len(SPLITS) - 1 else 0
+    train = len(ranked) - test - validation
+    places = ["train"] * train + ["validation"] * validation + ["test"] * test
+    return dict(zip(ranked, places, strict=True))
 
 
 def propose_split(rows: Iterable[tuple[str, str | None, str]]) -> dict[str, tuple[str, ...]]:

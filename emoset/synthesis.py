@@ -29,7 +29,7 @@ _VOWELS: Final = np.array(  # Hz, first three formants of a man
         (300, 1700, 2250),
     ]
 )
-_CONTAINERS: Final = {
+CONTAINERS: Final = {
     **dict.fromkeys((".wav", ".wave"), ("WAV", "PCM_16")),
     **dict.fromkeys((".aif", ".aiff"), ("AIFF", "PCM_16")),
     ".au": ("AU", "PCM_16"),
@@ -178,9 +178,9 @@ def write_wav(path: str | Path, samples: ArrayLike, sampling_rate: int, channels
         50
     """
     path = Path(path)
-    if path.suffix.lower() not in _CONTAINERS:
-        raise AudioError(f"suffix {path.suffix!r}", where=str(path), expected=f"one of {', '.join(_CONTAINERS)}")
-    container, subtype = _CONTAINERS[path.suffix.lower()]
+    if path.suffix.lower() not in CONTAINERS:
+        raise AudioError(f"suffix {path.suffix!r}", where=str(path), expected=f"one of {', '.join(CONTAINERS)}")
+    container, subtype = CONTAINERS[path.suffix.lower()]
     whole = np.clip(np.rint(np.asarray(samples, np.float64) * 32768), -32768, 32767).astype(np.int16)
     try:
         soundfile.write(path, np.tile(whole[:, None], channels), sampling_rate, subtype, format=container)

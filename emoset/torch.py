@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -17,6 +18,7 @@ from torch.utils.data import Dataset
 from emoset.errors import DataFolderError, EmosetError, NotBuiltError, unknown_name
 from emoset.schema import LABEL_COLUMNS, SAMPLING_RATE, WAV_HEADER_BYTES
 from emoset.shards import built_configurations, default_data_dir, read_manifest, read_shard, shard_paths, split_names
+from emoset.summary import remarks
 
 Crop: TypeAlias = Literal["random", "centre", "whole"]
 Item: TypeAlias = dict[str, Any]
@@ -85,7 +87,10 @@ class UtteranceDataset(Dataset[Item]):
         self._buffers: list[pa.Buffer] | None = None
         tables = {s: [read_shard(path) for path in shard_paths(folder, s)] for s in splits}
         self.classes: tuple[str, ...] = _classes(tables, labels)
-        expected = read_manifest(folder)["splits"][split]["utterances"]
+        manifest = read_manifest(folder)
+        if remark := remarks({**manifest, "speaker_independent": True}):
+            warnings.warn(f"{name}: {remark}", stacklevel=2)
+        expected = manifest["splits"][split]["utterances"]
         if (found := sum(table.num_rows for table in tables[split])) != expected:
             raise DataFolderError(
                 f"{found} rows in the shards of {split}", where=str(folder), expected=f"the manifest's {expected}",

@@ -79,7 +79,12 @@ class RawTree:
             ) from None
 
     def rows(
-        self, name: str, encoding: str, delimiter: str, columns: Mapping[str, str]
+        self,
+        name: str,
+        encoding: str,
+        delimiter: str,
+        columns: Mapping[str, str],
+        optional: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[int, dict[str, str]]]:
         """Line number and the wanted columns of each row of a delimited table, stripped of blanks.
 
@@ -88,6 +93,7 @@ class RawTree:
             encoding: of its text.
             delimiter: between columns.
             columns: field name to column title.
+            optional: likewise, for columns that may be missing.
 
         Raises:
             RawDataError: a column is missing, or a row has too few.
@@ -103,6 +109,7 @@ class RawTree:
                 expected=f"columns {', '.join(columns.values())}; found {', '.join(titles) or 'none'}",
                 cure="restore the file from the distribution",
             )
+        columns = {**{f: c for f, c in (optional or {}).items() if c in titles}, **columns}
         for row in reader:
             values = {f: row[c] for f, c in columns.items()}
             if any(v is None for v in values.values()):

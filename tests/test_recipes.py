@@ -13,7 +13,7 @@ import pytest
 import emoset
 from emoset.labels import EMOTIONS
 from emoset.patterns import group_values, named_groups
-from emoset.reading import corpus_table, recorded_speakers, recorded_splits
+from emoset.speakers import corpus_table, recorded_speakers, recorded_splits
 from emoset.recipe import Manifest, Recipe
 from emoset.registry import known_names
 from emoset.schema import AROUSALS, SPLITS, VALENCES

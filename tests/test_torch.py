@@ -13,6 +13,8 @@ import emoset
 from emoset.errors import DataFolderError, EmosetError, NotBuiltError, UnknownNameError
 from emoset.torch import UtteranceDataset, collate
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*SYNTHETIC")
+
 
 @pytest.fixture(scope="module")
 def whole(data_dir: Path) -> UtteranceDataset:

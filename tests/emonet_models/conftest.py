@@ -1,4 +1,4 @@
-"""Tiny networks are quickest on one thread, and do not wait for each other there."""
+"""Tiny networks are quickest on one thread, and do not wait for each other there; their weights are fixed."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

@@ -20,6 +20,8 @@ from emoset.errors import EmosetError, ModelError, UnknownNameError
 
 TINY = {"filters": 4, "blocks": 1, "epochs": 2, "batch": 8}
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*SYNTHETIC")
+
 
 @pytest.fixture(scope="module")
 def emodb(data_dir: Path):
