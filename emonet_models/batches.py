@@ -119,10 +119,10 @@ def augment(logmel: Tensor, targets: Tensor, settings: Settings, rng: np.random.
     if settings.masks:
         for map_, mean in zip(logmel, logmel.mean((1, 2)), strict=True):
             for _ in range(settings.masks):
-                _mask_start, width = _span(mels, settings.mask_mels, rng)
-                map_[_mask_start : _mask_start + width] = mean
-                _mask_start, width = _span(frames, settings.mask_frames, rng)
-                map_[:, _mask_start : _mask_start + width] = mean
+                start, width = _span(mels, settings.mask_mels, rng)
+                map_[start : start + width] = mean
+                start, width = _span(frames, settings.mask_frames, rng)
+                map_[:, start : start + width] = mean
     if settings.mixup:
         share = torch.from_numpy(rng.beta(settings.mixup, settings.mixup, len(logmel)).astype(np.float32))
         share = share.to(logmel.device)

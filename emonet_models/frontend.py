@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
@@ -108,7 +107,3 @@ class LogMel(nn.Module):
         spectrum = torch.fft.rfft(audio.unfold(-1, FRAME, HOP) * self.hann)
         power = spectrum.real.square() + spectrum.imag.square()
         return torch.log(self.matrix @ power.transpose(-1, -2) + FLOOR)
-
-
-SILENCE: Final = math.log(FLOOR)
-"""Log-mel of an all-zero frame, -13.8155."""

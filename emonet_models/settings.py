@@ -41,7 +41,7 @@ class Settings(BaseModel):
     seed: int = Field(0, ge=0, description="of initial weights, order, crops and augmentation")
     epochs: int = Field(30, ge=1, description="passes over the training set; three-stages: of each stage")
     minutes: float | None = Field(None, gt=0, description="wall-clock limit; the schedule is squeezed into it")
-    batch: int = Field(32, ge=1, description="utterances in a training step")
+    batch: int = Field(16, ge=1, description="utterances in a training step")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: momentum 0.9, with Keras' decay")
     schedule: Literal["one-cycle", "three-stages"] = Field("one-cycle", description="course of the learning rate")
     learning_rate: float = Field(1e-3, gt=0, description="peak, or first stage")
@@ -56,7 +56,7 @@ class Settings(BaseModel):
     mask_mels: int = Field(8, ge=0, description="largest width of a blanked band")
     mask_frames: int = Field(8, ge=0, description="largest width of a blanked span")
     speed: float = Field(0.1, ge=0, lt=0.5, description="largest change of speed and pitch, as a logarithm")
-    mixup: float = Field(0.3, ge=0, description="parameter of the beta distribution; 0: no mixing of crops")
+    mixup: float = Field(0.1, ge=0, description="parameter of the beta distribution; 0: no mixing of crops")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
 
     # Evaluation.

@@ -2,8 +2,9 @@
 
 1. What a file is, is read from its content, never from its name.
 2. A 16 kHz mono PCM16 file keeps its samples bit for bit.
-3. Otherwise samples become float32 in [-1, 1); channels are averaged; soxr resamples at its very high
-   quality; the result is multiplied by 32768, rounded half to even and clipped to 16 bits. No dither.
+3. Otherwise samples become float32 in [-1, 1); channels are averaged, unless the recipe names one; soxr
+   resamples at its very high quality; the result is multiplied by 32768, rounded half to even and clipped to
+   16 bits. No dither.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import soundfile
@@ -48,6 +49,16 @@ class Sound:
     clipped: int
 
     @property
+    def form(self) -> str:
+        """The source's form, for people.
+
+        Example:
+            >>> decode(wav_bytes(np.ones(9, dtype=np.int16)), "x").form
+            'WAV/PCM_16 at 16000 Hz, 1 channel'
+        """
+        return f"{self.container} at {self.source_rate} Hz, {self.channels} channel{'s' * (self.channels != 1)}"
+
+    @property
     def seconds(self) -> float:
         """Duration of the stored samples."""
         return len(self.samples) / SAMPLING_RATE
@@ -73,7 +84,13 @@ def read_bytes(path: Path, where: str) -> bytes:
         ) from None
 
 
-def decode(data: bytes, where: str, start: float | None = None, end: float | None = None) -> Sound:
+def decode(
+    data: bytes,
+    where: str,
+    start: float | None = None,
+    end: float | None = None,
+    channels: Literal["mean"] | int = "mean",
+) -> Sound:
     """Decode a file's bytes to the stored form.
 
     Args:
@@ -81,6 +98,7 @@ def decode(data: bytes, where: str, start: float | None = None, end: float | Non
         where: what to call it in messages.
         start: first second of a segment; None for the beginning.
         end: last second of a segment; None for the end.
+        channels: how several become one: their mean, or the number of the one to take, from 0.
 
     Raises:
         AudioError: it holds no audio, or less than it promises.
@@ -97,7 +115,7 @@ def decode(data: bytes, where: str, start: float | None = None, end: float | Non
             first, count = _frames(file.samplerate, file.frames, start, end, where)
             file.seek(first)
             samples = file.read(count, dtype="int16" if native else "float32", always_2d=not native)
-            container, rate, channels = f"{file.format}/{file.subtype}", file.samplerate, file.channels
+            container, rate, held = f"{file.format}/{file.subtype}", file.samplerate, file.channels
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise AudioError(
             f"it holds no audio that libsndfile can decode ({_reason(error)})",
@@ -106,9 +124,13 @@ def decode(data: bytes, where: str, start: float | None = None, end: float | Non
     if len(samples) == 0:
         raise AudioError("it holds no samples", where=where, cure=_COPY_AGAIN + ", or exclude it with a reason")
     if native:
-        return Sound(samples, container, rate, channels, 0)
+        return Sound(samples, container, rate, held, 0)
+    if held > 1 and channels != "mean":
+        if channels >= held:
+            raise AudioError(f"it has {held} channels, and number {channels} is wanted", where=where, cure=_COPY_AGAIN)
+        samples = samples[:, channels : channels + 1]
     stored, clipped = _to_pcm16(_to_mono_16k(samples, rate), where)
-    return Sound(stored, container, rate, channels, clipped)
+    return Sound(stored, container, rate, held, clipped)
 
 
 def wav_bytes(samples: NDArray[np.int16]) -> bytes:

@@ -12,13 +12,14 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import soundfile
 
 from emoset.account import Rejection
 from emoset.audio import decode, read_bytes, sample_hash, wav_bytes
 from emoset.errors import AudioError, BuildError, RawDataError
+from emoset.indexing import compare_with_index
 from emoset.progress import Progress
 from emoset.reading import Reading, differences, read_raw
 from emoset.recipe import Recipe
@@ -93,6 +94,7 @@ class _Converted:
     sha256: str = ""
     seconds: float = 0.0
     clipped: int = 0
+    form: str = ""
     source: tuple[int, str] = (0, "")
     rejection: Rejection | None = None
 
@@ -103,6 +105,7 @@ def build(
     out: str | Path | None = None,
     *,
     allow_partial: bool = False,
+    pattern: str | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> BuildReport:
@@ -114,6 +117,8 @@ def build(
             corpus id to raw root. Default: ``$EMOSET_RAW/<id>``.
         out: data folder; default: ``$EMOSET_HOME``, else the user's cache.
         allow_partial: write shards although files were rejected; manifest and dataset stay marked as partial.
+        pattern: a path pattern with the groups label, and speaker, gender, split where paths tell them: for one
+            corpus whose layout is not public.
         workers: threads; default: the number of cores, at most 8.
         progress: show a progress bar.
 
@@ -134,7 +139,9 @@ def build(
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 8)) as executor:
         for recipe, root in zip(recipes, roots, strict=True):
             reports.append(
-                build_corpus(recipe, root, data_dir, executor, allow_partial=allow_partial, progress=progress)
+                build_corpus(
+                    recipe, root, data_dir, executor, allow_partial=allow_partial, pattern=pattern, progress=progress
+                )
             )
     return BuildReport(tuple(reports))
 
@@ -157,11 +164,18 @@ def _raw_root(recipe: Recipe, raw: str | Path | Mapping[str, str | Path] | None,
 
 
 def build_corpus(
-    recipe: Recipe, root: Path, data_dir: Path, executor: Executor, *, allow_partial: bool, progress: bool
+    recipe: Recipe,
+    root: Path,
+    data_dir: Path,
+    executor: Executor,
+    *,
+    allow_partial: bool,
+    pattern: str | None,
+    progress: bool,
 ) -> CorpusReport:
     """Build one corpus through any standard executor. See `build`."""
     try:
-        reading = read_raw(recipe, root)
+        reading = read_raw(recipe, root, pattern)
     except RawDataError as error:
         raise _better_message(error, recipe, root) from None
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -228,6 +242,8 @@ def _write(reading: Reading, folder: Path, executor: Executor, progress: bool) -
     seconds: dict[str, float] = defaultdict(float)
     sources: dict[str, tuple[int, str]] = {}
     clipped = 0
+    notes: list[str] = []
+    forms: dict[str, list[str]] = defaultdict(list)
     writers = {split: ShardWriter(folder, split) for split in SPLITS}
     with Progress(recipe.configuration, len(reading.utterances), progress) as bar:
         for done in _convert_all(reading, executor):
@@ -239,12 +255,20 @@ def _write(reading: Reading, folder: Path, executor: Executor, progress: bool) -
             sources[u.file] = done.source
             seconds[u.split] += done.seconds
             clipped += done.clipped
+            forms[done.form].append(u.path)
             written.append(u)
             writers[u.split].write(_row(done))
     for writer in writers.values():
         writer.close()
+    if not reading.synthetic and reading.layout == "distribution":
+        rejected += compare_with_index(recipe, sources, {u.file: u.path for u in written}, notes)
     clauses = [] if reading.synthetic else differences(written, recipe.published)
-    warnings = [f"published counts differ: {'; '.join(clauses)}"] if clauses else []
+    usual = max(forms, key=lambda form: len(forms[form]), default="")
+    for form, names in sorted(forms.items()):
+        if form != usual:
+            shown = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+            notes.append(f"{len(names)} of {len(written)} files are {form}, not {usual} as most: {shown}")
+    warnings = notes + ([f"published counts differ: {'; '.join(clauses)}"] if clauses else [])
     if clipped:
         warnings.append(f"{clipped} samples were clipped to 16 bits")
     for name in reading.annotations:
@@ -265,37 +289,35 @@ def _convert_all(reading: Reading, executor: Executor) -> Iterator[_Converted]:
     waiting: deque[Future[list[_Converted]]] = deque()
     for first in range(0, len(reading.utterances), _GROUP):
         paths = [(u, reading.tree.path(u.path)) for u in reading.utterances[first : first + _GROUP]]
-        waiting.append(executor.submit(convert, paths))
+        waiting.append(executor.submit(convert, paths, reading.recipe.channels))
         if len(waiting) >= 8:
             yield from waiting.popleft().result()
     while waiting:
         yield from waiting.popleft().result()
 
 
-def convert(utterances: Iterable[tuple[Utterance, Path]]) -> list[_Converted]:
+def convert(utterances: Iterable[tuple[Utterance, Path]], channels: Literal["mean"] | int) -> list[_Converted]:
     """Read, decode, resample and hash utterances; a task for any executor."""
     results = []
     for utterance, path in utterances:
         try:
             data = read_bytes(path, utterance.path)
-            sound = decode(data, utterance.path, utterance.start, utterance.end)
+            sound = decode(data, utterance.path, utterance.start, utterance.end, channels)
+            if sound.samples.min() == sound.samples.max():
+                raise AudioError(
+                    "it is silent: all samples are equal", where=utterance.path,
+                    cure="copy it again, or exclude it with a reason",
+                )  # fmt: skip
         except AudioError as error:
-            rejection = Rejection(
-                utterance.path,
-                error.got + (f"; expected {error.expected}" if error.expected else ""),
-                error.cure or "copy it again",
+            reason = error.got + (f"; expected {error.expected}" if error.expected else "")
+            results.append(
+                _Converted(utterance, rejection=Rejection(utterance.path, reason, error.cure or "copy it again"))
             )
-            results.append(_Converted(utterance, rejection=rejection))
             continue
         source = (len(data), hashlib.sha256(data).hexdigest())
         results.append(
             _Converted(
-                utterance,
-                wav_bytes(sound.samples),
-                sample_hash(sound.samples),
-                sound.seconds,
-                sound.clipped,
-                source,
+                utterance, wav_bytes(sound.samples), sample_hash(sound.samples), sound.seconds, sound.clipped, source
             )
         )
     return results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,8 @@ from rich.table import Table
 import emoset
 from emoset.building import BuildReport
 from emoset.errors import EmosetError
-from emoset.shards import default_data_dir
+from emoset.indexing import load_index, make_index, verify_raw
+from emoset.shards import default_data_dir, write_text
 
 app = typer.Typer(
     help="EmoSet (speech): recipes, shards, loading and a benchmark for speech emotion recognition.",
@@ -86,12 +88,22 @@ def build(
     allow_partial: Annotated[
         bool, typer.Option(help="Build what is left when files are rejected; marked for good.")
     ] = False,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="Path pattern with groups label, speaker, ...: for one corpus without a public layout."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads; default: one per core.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Build corpora into shards and account for every file."""
     report: BuildReport = emoset.build(
-        corpora, _raw_folders(raw), out, allow_partial=allow_partial, workers=workers, progress=not quiet
+        corpora,
+        _raw_folders(raw),
+        out,
+        allow_partial=allow_partial,
+        pattern=pattern,
+        workers=workers,
+        progress=not quiet,
     )
     for corpus in report.corpora:
         splits = corpus.manifest["splits"]
@@ -110,17 +122,26 @@ def _raw_folders(raw: list[str] | None) -> Path | dict[str, Path] | None:
         return None
     if len(raw) == 1 and ("=" not in raw[0] or Path(raw[0]).is_dir()):
         return Path(raw[0])
-    folders = {}
+    return {emoset.get_recipe(corpus).raw_name: folder for corpus, folder in _raw_pairs(raw)}
+
+
+def _raw_pairs(raw: list[str]) -> Iterator[tuple[str, Path]]:
     for text in raw:
         corpus, _, folder = text.partition("=")
         if not folder:
-            raise EmosetError(
-                f"--raw {text!r}",
-                expected="CORPUS=FOLDER for each of several",
-                cure="see 'emoset build --help'",
-            )
-        folders[emoset.get_recipe(corpus).id] = Path(folder)
-    return folders
+            raise EmosetError(f"--raw {text!r}", expected="CORPUS=FOLDER", cure="see 'emoset build --help'")
+        yield corpus, Path(folder)
+
+
+@app.command(epilog="Example: emoset index /corpora/EMO-DB --out emodb.csv")
+def index(
+    raw_root: Annotated[Path, typer.Argument(help="A copy that you know to be the true distribution.")],
+    out: Annotated[Path, typer.Option(help="CSV file with path, bytes and sha256 of every file.")],
+    quiet: Quiet = False,
+) -> None:
+    """Write the index of a raw corpus, which tells later copies from damaged ones."""
+    write_text(out, make_index(raw_root, progress=not quiet))
+    _out.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: emoset verify data")
@@ -129,9 +150,24 @@ def verify(
         Path | None, typer.Argument(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
     ] = None,
     corpora: Annotated[list[str] | None, typer.Option("--corpus", help="Only this corpus; repeat for several.")] = None,
+    raw: Annotated[
+        list[str] | None,
+        typer.Option(help="CORPUS=FOLDER: compare a raw copy with the true distribution's index instead; repeatable."),
+    ] = None,
+    index: Annotated[Path | None, typer.Option(help="An index of your own, by 'emoset index', for --raw.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Check that a data folder holds exactly what was built."""
+    """Check that a data folder holds exactly what was built, or with --raw that a copy is the true distribution."""
+    if raw:
+        reports = [
+            verify_raw(emoset.get_recipe(corpus), folder, load_index(index) if index else None, progress=not quiet)
+            for corpus, folder in _raw_pairs(raw)
+        ]
+        for each in reports:
+            _out.print(str(each), markup=False, highlight=False, soft_wrap=True)
+        if not all(each.ok for each in reports):
+            raise typer.Exit(1)
+        return
     report = emoset.verify(data or default_data_dir(), corpora or None, progress=not quiet)
     _out.print(str(report), markup=False, highlight=False, soft_wrap=True)
     if not report.ok:

@@ -145,7 +145,7 @@ def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterat
 
 def tail_pattern(regex: str) -> re.Pattern[str]:
     """The expression for the end of a path, from a folder boundary on; what stands before is group ``top_``."""
-    return re.compile(rf"(?P<top_>(?:.*/)?)(?P<tail_>{regex})")
+    return re.compile(rf"(?P<top_>(?:.*?/)??)(?P<tail_>{regex})")
 
 
 def match_tail(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:

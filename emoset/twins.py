@@ -66,10 +66,11 @@ def twin(
     asked = [get_recipe(name) for name in resolve(corpora if isinstance(corpora, str) else list(corpora))]
     # Variants share the twin of their corpus, unless they have files of their own.
     recipes = {r.raw_name: r if r.raw_id or not r.variant else get_recipe(r.id) for r in asked}
-    return [_write_twin(recipe, Path(out) / name, scale, seed, progress) for name, recipe in recipes.items()]
+    return [write_twin(recipe, Path(out) / name, scale, seed, progress) for name, recipe in recipes.items()]
 
 
-def _write_twin(recipe: Recipe, root: Path, scale: float, seed: int, progress: bool) -> Path:
+def write_twin(recipe: Recipe, root: Path, scale: float, seed: int, progress: bool) -> Path:
+    """Write the twin of one recipe to one folder. See `twin`."""
     if root.exists() and not (root / TWIN_MARKER).is_file():
         raise RawDataError(
             "the folder exists and is not a twin", where=str(root), expected="an absent folder, or an older twin",

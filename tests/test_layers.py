@@ -29,6 +29,7 @@ LAYERS = [
     ["recipes"],
     ["registry"],
     ["shards"],
+    ["indexing"],
     ["decoding", "summary", "casting"],
     ["building", "verifying", "loading", "twins"],
     ["torch", "benchmarking"],

@@ -13,7 +13,7 @@ from emoset.errors import RawDataError
 from emoset.reading import read_raw
 from emoset.recipe import Manifest, PathPattern, Recipe, Split, Table
 from emoset.schema import SPLITS
-from emoset.twins import _write_twin
+from emoset.twins import write_twin
 
 
 def _contents(root: Path) -> dict[str, bytes]:
@@ -95,7 +95,7 @@ def test_a_table_and_a_manifest_have_twins_too(tmp_path: Path) -> None:
             version="1.0.0", labels={"A": "anger", "N": "neutral"}, found_by=way,
             split=Split(train=("1",), validation=("2",), test=("3",)),
         )  # fmt: skip
-        root = _write_twin(recipe, tmp_path / str(i), 0.1, 0, False)
+        root = write_twin(recipe, tmp_path / str(i), 0.1, 0, False)
         found = list(recipe.utterances(root))
         assert Counter(u.label for u in found) == {"anger": 10, "neutral": 10}
         assert {u.speaker for u in found} == {"mine:1", "mine:2", "mine:3"}

@@ -94,8 +94,7 @@ def test_attention_and_head(shared_folder: Path, task: str, classes: int, length
     maps = torch.from_numpy(vectors[f"{length}/{task}/resnet_out"]).permute(0, 3, 1, 2)
     attention, head = Attention(maps.shape[1]), Head(maps.shape[1], classes).eval()
     for name in ("W", "b", "u"):
-        getattr(attention, name).copy_(torch.from_numpy(variables[f"{task}_2d_attention/{name}:0"]).reshape(-1).view(
-            getattr(attention, name).shape))  # fmt: skip
+        getattr(attention, name).copy_(torch.from_numpy(variables[f"{task}_2d_attention/{name}:0"]))
     for layer, name in ((head.dense, f"{task}_dense"), (head.output, task)):
         layer.weight.copy_(torch.from_numpy(variables[f"{name}/kernel:0"]).T)
         layer.bias.copy_(torch.from_numpy(variables[f"{name}/bias:0"]))
