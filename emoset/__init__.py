@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from emoset.benchmarking import benchmark
     from emoset.building import build
+    from emoset.checking import check
     from emoset.errors import EmosetError
     from emoset.loading import load_dataset
     from emoset.registry import get_recipe, list_corpora
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from emoset.verifying import verify
 
 __all__ = [
-    "EmosetError", "benchmark", "build", "get_recipe", "list_corpora", "load_dataset", "twin", "verify",
+    "EmosetError", "benchmark", "build", "check", "get_recipe", "list_corpora", "load_dataset", "twin", "verify",
 ]  # fmt: skip
 
 # Looked up on first use: `import emoset` costs next to nothing and pulls in neither torch nor datasets.
@@ -29,6 +30,7 @@ _HOMES = {
     "EmosetError": "emoset.errors",
     "benchmark": "emoset.benchmarking",
     "build": "emoset.building",
+    "check": "emoset.checking",
     "get_recipe": "emoset.registry",
     "list_corpora": "emoset.registry",
     "load_dataset": "emoset.loading",

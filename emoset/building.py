@@ -317,7 +317,13 @@ def convert(utterances: Iterable[tuple[Utterance, Path]], channels: Literal["mea
         source = (len(data), hashlib.sha256(data).hexdigest())
         results.append(
             _Converted(
-                utterance, wav_bytes(sound.samples), sample_hash(sound.samples), sound.seconds, sound.clipped, source
+                utterance,
+                wav_bytes(sound.samples),
+                sample_hash(sound.samples),
+                sound.seconds,
+                sound.clipped,
+                sound.form,
+                source,
             )
         )
     return results

@@ -13,7 +13,7 @@ import numpy as np
 from emoset.account import Audio
 from emoset.errors import RecipeError
 from emoset.finding import audio_of
-from emoset.parts import Manifest, PathPattern
+from emoset.parts import Manifest, ParentFolder, PathPattern, Table
 from emoset.patterns import example, group_values, named_groups
 from emoset.recipe import Recipe
 from emoset.schema import SPLITS
@@ -98,10 +98,11 @@ def _roles(recipe: Recipe, rng: np.random.Generator) -> list[list[_Role]]:
     if by == "split":
         words = _split_words(pattern)
         speakers = sorted(genders) or _invented(recipe, pattern, rng)
-        return [[_role(pattern, s, genders.get(s), name, word) for s in speakers] for name, word in words.items()]
+        return [[_role(pattern, s, genders.get(s or ""), name, word) for s in speakers] for name, word in words.items()]
     if by != "speaker":
         if not homes:  # a hash of something else decides
-            return [[_role(pattern, s, genders.get(s)) for s in sorted(genders) or _invented(recipe, pattern, rng)]]
+            speakers = sorted(genders) or _invented(recipe, pattern, rng)
+            return [[_role(pattern, s, genders.get(s or "")) for s in speakers]]
         code = next(iter(recipe.labels))
         drawn = {s: _draw(recipe, code, _role(pattern, s, None), 0, set(), rng).audio.fields for s in genders}
         homes = {s: homes.get(fields.get(by, ""), SPLITS[0]) for s, fields in drawn.items()}
@@ -114,13 +115,18 @@ def _roles(recipe: Recipe, rng: np.random.Generator) -> list[list[_Role]]:
 def _split_words(pattern: PathPattern | None) -> dict[str, str]:
     """Split to the word that file names have for it; itself where they have none."""
     told = group_values(pattern.regex, "split") if pattern and "split" in named_groups(pattern.regex) else None
-    return {name: next((w for w in told or () if split_name(w) == name), name) for name in SPLITS}
+    words = {split_name(word): word for word in reversed(told or ())}
+    return {name: words.get(name, name) for name in SPLITS if name in words or not told}
 
 
-def _invented(recipe: Recipe, pattern: PathPattern | None, rng: np.random.Generator) -> Sequence[str]:
+def _invented(recipe: Recipe, pattern: PathPattern | None, rng: np.random.Generator) -> Sequence[str | None]:
     """Speaker ids where none is recorded: as file names spell them, else numbers; none where nothing tells them."""
+    way = recipe.ways[0]
     if pattern is None or "speaker" not in pattern.fields:
-        return [str(i + 1) for i in range(_INVENTED_SPEAKERS)]
+        told = not isinstance(way, PathPattern | ParentFolder) and not (
+            isinstance(way, Table) and "speaker" not in way.columns
+        )
+        return [str(i + 1) for i in range(_INVENTED_SPEAKERS)] if told else [None]
     found: dict[str, None] = {}
     for _ in range(_TRIES):
         audio = _example(recipe, pattern, {}, rng)
@@ -132,9 +138,15 @@ def _invented(recipe: Recipe, pattern: PathPattern | None, rng: np.random.Genera
 
 
 def _role(
-    pattern: PathPattern | None, speaker: str, gender: str | None, split: str | None = None, word: str | None = None
+    pattern: PathPattern | None,
+    speaker: str | None,
+    gender: str | None,
+    split: str | None = None,
+    word: str | None = None,
 ) -> _Role:
     """A speaker with the groups of the file name that follow from it."""
+    if speaker is None:
+        return _Role(split=split, fixed={"split": word} if word and pattern else {})
     if pattern is None:
         return _Role(speaker, gender or ("female", "male")[int(speaker, 36) % 2], split)
     groups = set(named_groups(pattern.regex))

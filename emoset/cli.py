@@ -62,6 +62,16 @@ def show(corpus: Annotated[str, typer.Argument(help="Corpus, variant, or path of
     _out.print(str(emoset.get_recipe(corpus)), markup=False, highlight=False, soft_wrap=True)
 
 
+@app.command(epilog="Example: emoset check my_recipe.py")
+def check(corpora: Annotated[list[str], typer.Argument(help="Paths of recipe modules, or names of corpora.")]) -> None:
+    """Examine recipes by every obligation that those of the book meet."""
+    reports = [report for name in corpora for report in emoset.check(name)]
+    for report in reports:
+        _out.print(str(report), markup=False, highlight=False, soft_wrap=True)
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: emoset twin emodb cremad --out raw --scale 0.1")
 def twin(
     corpora: Corpora,

@@ -63,7 +63,7 @@ class Utterance:
 
 def fields_of(recipe: Recipe, audio: Audio, row: Row) -> dict[str, str]:
     """What the file's name and its annotation tell, the speaker under the one id that the recipe knows."""
-    fields = {**audio.fields, **row.fields}
+    fields = {**audio.fields, **{name: text for name, text in row.fields.items() if text}}
     if speaker := recipe.speaker_aliases.get(fields.get("speaker", "")):
         fields["speaker"] = speaker
     return fields
@@ -110,7 +110,7 @@ def make_utterance(
     speaker, gender = fields.get("speaker") or None, gender_of(fields.get("gender"), where)
     known = speakers.get(speaker) if speaker else None
     if known and gender and known.gender and gender != known.gender:
-        raise Problem(audio.name, f"speaker {speaker} is {known.gender}, the name says {gender}", "correct the name")
+        raise Problem(audio.name, f"speaker {speaker} is {known.gender}, here called {gender}", "correct the name")
     meaning = recipe.meanings.get(label) or MEANINGS.get(label) or Meaning(None, None, None)
     numbers = {name: number_of(name, fields.get(name), where) for name in _NUMBERS}
     if known and known.age is not None:
@@ -143,5 +143,8 @@ def _label(recipe: Recipe, audio: Audio, fields: Mapping[str, str], where: str) 
             "correct the file's name or annotation, or add the code to the recipe's labels",
         )  # fmt: skip
     if audio.codes and audio.codes.get(fields["code"]) != code:
-        raise Problem(audio.name, f"its name says {fields['code']!r}, its folder {code!r}", "put it where it belongs")
+        raise Problem(
+            audio.name, f"its name and folder contradict each other: {fields['code']!r} and {code!r}",
+            "put it where it belongs",
+        )  # fmt: skip
     return code, label

@@ -121,7 +121,9 @@ def test_a_file_in_the_wrong_class_folder_is_rejected(raw_twins: Path, tmp_path:
     raw = Path(shutil.copytree(raw_twins / "urdu", tmp_path / "urdu"))
     moved = sorted((raw / "Angry").iterdir())[0]
     moved.rename(raw / "Sad" / moved.name)
-    with pytest.raises(RawDataError, match=rf"Sad/{moved.name}: its name says 'A', its folder 'Sad'"):
+    with pytest.raises(
+        RawDataError, match=rf"Sad/{moved.name}: its name and folder contradict each other: 'A' and 'Sad'"
+    ):
         list(emoset.get_recipe("urdu").utterances(raw))
 
 
@@ -224,3 +226,170 @@ def test_links_in_circles_end(raw_twins: Path, tmp_path: Path) -> None:
     raw = Path(shutil.copytree(raw_twins / "emodb", tmp_path / "emodb"))
     (raw / "loop").symlink_to(raw, target_is_directory=True)
     assert list(emoset.get_recipe("emodb").utterances(raw))
+
+
+# -- lists by the user ---------------------------------------------------------------------------------------
+
+
+def _emonet(root: Path, rows: dict[str, list[tuple[str, str]]], head: str = "file,label") -> Path:
+    for name, pairs in rows.items():
+        _tree(root, {f"{name}.csv": "\n".join([head, *(f"{f},{label}" for f, label in pairs)]) + "\n"})
+        _tree(root, {f: "" for f, _ in pairs})
+    return root
+
+
+@pytest.mark.parametrize("words", [("anger", "neutral"), ("Anger", "NEUTRAL"), ("W", "N")])
+def test_any_corpus_is_read_in_the_emonet_layout_with_its_own_split(words: tuple[str, str], tmp_path: Path) -> None:
+    a, n = words
+    rows = {"train": [("wav/1.wav", a), ("wav/2.wav", n)], "devel": [("wav/3.wav", n)], "test": [("wav/4.wav", a)]}
+    reading = read_raw(emoset.get_recipe("emodb"), _emonet(tmp_path / "EMO-DB", rows).parent)
+    assert reading.rejected == ()
+    assert reading.layout == "emonet"
+    assert not reading.speaker_independent
+    assert reading.expect == Counts()
+    assert [(u.id, u.label, u.split) for u in reading.utterances] == [
+        ("emodb/wav/1", "anger", "train"),
+        ("emodb/wav/2", "neutral", "train"),
+        ("emodb/wav/3", "neutral", "validation"),
+        ("emodb/wav/4", "anger", "test"),
+    ]
+
+
+def test_emonet_lists_without_the_usual_titles_take_the_first_and_the_last_column(tmp_path: Path) -> None:
+    rows = {"train": [("1.wav", "anger")], "val": [("2.wav", "anger")], "test": [("3.wav", "neutral")]}
+    reading = read_raw(emoset.get_recipe("emodb"), _emonet(tmp_path, rows, "name,class_of_it"))
+    assert [u.label for u in reading.utterances] == ["anger", "anger", "neutral"]
+
+
+def test_an_unknown_class_in_the_emonet_layout_is_rejected(tmp_path: Path) -> None:
+    rows = {"train": [("1.wav", "joyful")], "devel": [("2.wav", "anger")], "test": [("3.wav", "neutral")]}
+    [rejection] = read_raw(emoset.get_recipe("emodb"), _emonet(tmp_path, rows)).rejected
+    assert "train.csv, line 2: unknown emotion code 'joyful'" in str(rejection)
+
+
+OPEN = Recipe(**(FACTS | {"labels": {}, "split": Split(hashed=True)}), found_by=Manifest(open_classes=True))
+CLOSED = Recipe(
+    **(FACTS | {"labels": {"angry": "anger", "neutral": "neutral"}, "split": Split(hashed=True)}), found_by=Manifest()
+)
+
+
+def test_unknown_class_lists_are_taken_as_they_come(tmp_path: Path) -> None:
+    lines = "".join(f"{i}.wav,{label},{i % 5}\n" for i, label in enumerate(["Happy Face", "anger"] * 10))
+    reading = read_raw(
+        OPEN, _tree(tmp_path, {"manifest.csv": "path,label,speaker\n" + lines, **{f"{i}.wav": "" for i in range(20)}})
+    )
+    assert reading.rejected == ()
+    assert {(u.label, u.label_raw, u.emotion) for u in reading.utterances} == {
+        ("happy_face", "Happy Face", None),
+        ("anger", "anger", "anger"),
+    }
+    assert {u.split for u in reading.utterances} == {"train", "validation", "test"}
+    assert reading.speaker_independent
+
+
+def test_a_folder_per_class_is_read_without_inventing_speakers(tmp_path: Path) -> None:
+    files = {f"{label}/deep/{i}.wav": "" for label in ("Angry", "Neutral") for i in range(10)}
+    reading = read_raw(CLOSED, _tree(tmp_path, files))
+    assert (reading.layout, reading.rejected) == ("folders", ())
+    assert {u.speaker for u in reading.utterances} == {None}
+    assert not reading.speaker_independent
+    assert reading.split_source == "emoset: by a hash of the utterances, since no speakers are known"
+    assert {(u.label_raw, u.label) for u in reading.utterances} == {("Angry", "anger"), ("Neutral", "neutral")}
+
+
+def test_a_folder_per_split_and_class_is_read(tmp_path: Path) -> None:
+    files = {
+        f"{split}/{label}/{i}.wav": ""
+        for split in ("train", "devel", "test")
+        for label in ("angry", "neutral")
+        for i in range(2)
+    }
+    reading = read_raw(CLOSED, _tree(tmp_path, files))
+    assert reading.rejected == ()
+    assert sorted({(u.split, u.path.split("/")[0]) for u in reading.utterances}) == [
+        ("test", "test"),
+        ("train", "train"),
+        ("validation", "devel"),
+    ]
+
+
+def test_folders_that_are_no_classes_are_no_list(tmp_path: Path) -> None:
+    with pytest.raises(RawDataError, match="there is no list of the recordings"):
+        read_raw(CLOSED, _tree(tmp_path, {"monday/1.wav": "", "tuesday/2.wav": ""}))
+
+
+def test_a_pattern_of_the_users_is_read(tmp_path: Path) -> None:
+    files = {
+        f"speech/{speaker}_{label}_{i}.wav": ""
+        for speaker in "abcdef"
+        for label in ("angry", "neutral")
+        for i in range(2)
+    }
+    reading = read_raw(CLOSED, _tree(tmp_path, files), r"speech/(?P<speaker>\w)_(?P<label>[a-z]+)_\d\.wav")
+    assert (reading.layout, reading.rejected, len(reading.utterances)) == ("pattern", (), 24)
+    assert reading.speaker_independent
+    assert len({u.speaker for u in reading.utterances}) == 6
+
+
+def test_two_labs_with_the_same_corpus_get_the_same_split(tmp_path: Path) -> None:
+    lines = [f"{i}.wav,angry,{i % 7}\n" for i in range(70)]
+    splits = []
+    for lab, rows in (("one", lines), ("two", lines[::-1])):
+        root = _tree(
+            tmp_path / lab,
+            {"manifest.csv": "path,label,speaker\n" + "".join(rows), **{f"{i}.wav": "" for i in range(70)}},
+        )
+        splits.append({u.id: u.split for u in read_raw(CLOSED, root).utterances})
+    assert splits[0] == splits[1]
+    assert set(splits[0].values()) == {"train", "validation", "test"}
+
+
+def test_a_table_of_speakers_by_the_owner_is_read(tmp_path: Path) -> None:
+    lines = "".join(f"{i}.wav,angry,s{i % 3}\n" for i in range(6))
+    table = "speaker,gender,age\ns0,f,30\ns1,male,\ns2,c,9\n"
+    found = list(
+        CLOSED.utterances(
+            _tree(
+                tmp_path,
+                {
+                    "manifest.csv": "path,label,speaker\n" + lines,
+                    "speakers.csv": table,
+                    **{f"{i}.wav": "" for i in range(6)},
+                },
+            )
+        )
+    )
+    assert {(u.speaker, u.gender, u.age) for u in found} == {
+        ("mine:s0", "female", 30.0),
+        ("mine:s1", "male", None),
+        ("mine:s2", "child", 9.0),
+    }
+
+
+def test_a_parent_of_several_corpora_serves_and_what_lies_outside_is_listed(raw_twins: Path, tmp_path: Path) -> None:
+    for name in ("emodb", "urdu"):
+        shutil.copytree(raw_twins / name, tmp_path / name)
+    (tmp_path / "urdu" / "emoset-twin.json").unlink()
+    reading = read_raw(emoset.get_recipe("emodb"), tmp_path)
+    assert reading.rejected == ()
+    [(rule, files)] = reading.ignored.items()
+    assert rule == "outside of the corpus's folder emodb/"
+    assert all(f.startswith("urdu/") for f in files)
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    raw_twins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = Path(shutil.copytree(raw_twins / "emodb", tmp_path / "emodb"))
+    real = Path.iterdir
+
+    def refuse(path: Path) -> Any:
+        if path.name == "wav":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(
+        RawDataError, match=r"wav: the folder cannot be read \(Permission denied\).*mend its permissions"
+    ):
+        list(emoset.get_recipe("emodb").utterances(raw))
