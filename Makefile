@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORE := .venv-core
 DEMO := demo
 
-.PHONY: demo test format install core clean
+.PHONY: demo test docs campaign format install core clean
 
 # The stamps are files, so that an installation is repeated only when what it depends on changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -37,6 +37,14 @@ test: $(VENV)/installed $(CORE)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy emoset recipes emonet_models
 	EMOSET_CORE_PYTHON=$(CURDIR)/$(CORE)/bin/python $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+## make docs: the tables that are made from the recipes
+docs: $(VENV)/installed
+	$(BIN)/python -c 'from pathlib import Path; from emoset.tables import write_tables; write_tables(Path("docs"))'
+
+## make campaign: all mutants on all recipes and the other long measurements; writes docs/figures.md
+campaign: $(VENV)/installed
+	$(BIN)/python benchmarks/campaign.py
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .

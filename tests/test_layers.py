@@ -32,7 +32,7 @@ LAYERS = [
     ["indexing"],
     ["decoding", "summary", "casting"],
     ["building", "verifying", "loading", "twins"],
-    ["torch", "benchmarking", "checking"],
+    ["torch", "benchmarking", "checking", "tables"],
     ["cli"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
