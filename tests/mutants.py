@@ -149,8 +149,8 @@ def _decompose(root: Path, files: list[Path], rng: np.random.Generator) -> list[
 
 
 def _annotation_files(root: Path, files: list[Path]) -> list[Path]:
-    audio = set(files)
-    return sorted(p for p in root.rglob("*") if p.is_file() and p not in audio and p.name != TWIN_MARKER)
+    text = (".csv", ".tsv", ".txt", ".par", ".xml")
+    return sorted(p for p in root.rglob("*") if p.suffix.lower() in text and p not in set(files))
 
 
 def _edit(change: Callable[[str, np.random.Generator], str | None]) -> Mutate:
