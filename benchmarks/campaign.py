@@ -1,6 +1,6 @@
 """The long checks, whose figures the documentation publishes: every mutant on every recipe, and the real file lists.
 
-Usage: make campaign (about half an hour on two cores). Writes docs/figures.md. Real file lists are read from the folder named by
+Usage: make campaign. Writes docs/figures.md. Real file lists are read from the folder named by
 EMOSET_SHARED; without it their column says so.
 """
 

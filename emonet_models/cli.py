@@ -32,7 +32,7 @@ def train_(
         Path | None, typer.Option(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
     ] = None,
     labels: Annotated[str, typer.Option(help="label, emotion, arousal or valence.")] = "label",
-    preset: Annotated[str, typer.Option(help="baseline or as-published.")] = "baseline",
+    preset: Annotated[str, typer.Option(help="baseline, quick (for a first look) or as-published.")] = "baseline",
     seed: Annotated[int, typer.Option(help="Of weights, order, crops and augmentation.")] = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default: the preset's.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall-clock limit; the schedule is squeezed into it.")] = None,
@@ -72,7 +72,10 @@ def train_(
             progress.update(task, advance=1, told=told)
 
         train_set, validation_set = (FromDataset(part) for part in sets)
-        result = train(settings, train_set, validation_set, sets[0].classes, out, corpus=corpus, report=report)
+        result = train(
+            settings, train_set, validation_set, sets[0].classes, out,
+            corpus=corpus, data=sets[0].build, report=report,
+        )  # fmt: skip
     best, last = result.best, result.epochs[-1]
     _out.print(f"best epoch {best.epoch} of {last.epoch}: validation UAR {best.validation_uar:.3f}", highlight=False)
     _out.print(f"{last.seconds:.0f} s, {last.cpu_seconds:.0f} s of CPU", highlight=False)

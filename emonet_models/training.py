@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ def train(
     out: str | Path | None = None,
     *,
     corpus: str = "",
+    data: Mapping[str, object] | None = None,
     report: Callable[[Epoch], None] | None = None,
 ) -> TrainingResult:
     """Train a network and keep the epoch with the highest validation UAR (of equals, the latest).
@@ -37,6 +38,7 @@ def train(
         classes: names, in the order of the indexes.
         out: model folder, written after every better epoch; None: nothing is written.
         corpus: name that ``config.json`` records.
+        data: what ``config.json`` records of the build, such as `UtteranceDataset.build`.
         report: called after every epoch.
 
     Returns:
@@ -62,7 +64,7 @@ def train(
     if absent := [name for name, count in zip(classes, counts, strict=True) if count == 0]:
         got, cure = f"no example of {', '.join(absent)}", "leave the class out, or train on another split"
         raise ModelError(got, where="training set", expected="one of every class", cure=cure)
-    config = Config(settings, tuple(classes), corpus)
+    config = Config(settings, tuple(classes), corpus, data or {})
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         folder = Path(out) if out is not None else None

@@ -43,12 +43,14 @@ class Config:
         settings: of the network and its training.
         classes: class names in the order of the outputs.
         corpus: configuration that it was trained on, or "".
+        data: what the build told of itself: recipe version, split hash, whether it is partial or synthetic.
         result: what training reports: best epoch, validation UAR, seconds.
     """
 
     settings: Settings
     classes: tuple[str, ...]
     corpus: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -92,6 +94,7 @@ def save(folder: Path, weights: Mapping[str, Tensor], config: Config) -> None:
         "format": FORMAT,
         "classes": list(config.classes),
         "corpus": config.corpus,
+        "data": dict(config.data),
         "result": dict(config.result),
         "settings": config.settings.model_dump(mode="json"),
         "versions": {
@@ -151,7 +154,9 @@ def _read_config(path: Path) -> Config:
         raise ModelError(error.got, where=str(path), expected=error.expected, cure=again) from None
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise ModelError(f"classes {classes}", where=str(path), expected="two or more different names")
-    return Config(settings, tuple(classes), str(content.get("corpus", "")), content.get("result", {}))
+    return Config(
+        settings, tuple(classes), str(content.get("corpus", "")), content.get("data", {}), content.get("result", {})
+    )
 
 
 def fill(network: nn.Module, found: Mapping[str, Tensor], where: str | None = None, cure: str | None = None) -> None:

@@ -88,6 +88,8 @@ class UtteranceDataset(Dataset[Item]):
         tables = {s: [read_shard(path) for path in shard_paths(folder, s)] for s in splits}
         self.classes: tuple[str, ...] = _classes(tables, labels)
         manifest = read_manifest(folder)
+        told = ("recipe_version", "split_hash", "partial", "synthetic")
+        self.build = {key: manifest.get(key) for key in told}
         if remark := remarks({**manifest, "speaker_independent": True}):
             warnings.warn(f"{name}: {remark}", stacklevel=2)
         expected = manifest["splits"][split]["utterances"]

@@ -15,8 +15,8 @@ RECIPE = Recipe(
     found_by=(
         PathPattern(
             regex=r"(?P<part>[^/]+ - HD Version/)?(?:EDITED/)?"
-            r"(?P<folder>(?P<label>[A-Za-z]+)(?:[ -]+(?P<intensity>[Ll]ow) [Ii]ntensity)?)/"
-            r"(?P<clip>(?P<initials>[A-Za-z]*)[^/]*)\.mp4",
+            r"(?P<folder>(?P<label>[A-Za-z]+)(?:(?: -)? (?P<intensity>[Ll]ow) [Ii]ntensity)?)/"
+            r"(?P<clip>(?P<initials>[A-Za-z]+|[^/])[^/]*)\.mp4",
             path="{part}EDITED/{folder}/{clip}.mp4",
             key="{part}{folder}/{clip}",
         ),
@@ -44,8 +44,8 @@ RECIPE = Recipe(
     notes=(
         "27 folders are 21 classes: afraid, angry, disgusted, happy, sad and surprised come in low intensity too, "
         "which stands in extra.",
-        "A user counts about 959 clips of faces, edited and original ones together or not; which clips EmoSet holds "
-        "is not known. Clips without sound are rejected by the build.",
+        "A user counts about 959 videos of faces, perhaps with those before the cut. Which clips EmoSet holds is not "
+        "known. A clip without sound is rejected.",
         "The actors are not told: a manifest.csv of your own, with columns path, label, speaker and split, is read "
         "instead of the folders.",
     ),

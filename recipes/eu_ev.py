@@ -15,7 +15,7 @@ RECIPE = Recipe(
     found_by=(
         PathPattern(
             regex=r"(?:(?:EU Emotion - UK Voices/)?Original/)?"
-            r"(?P<folder>(?P<label>[A-Za-z]+)(?:[ -]+(?P<intensity>[Ll]ow) [Ii]ntensity)?)/(?P<clip>[^/]+)\.mp3",
+            r"(?P<folder>(?P<label>[A-Za-z]+)(?:(?: -)? (?P<intensity>[Ll]ow) [Ii]ntensity)?)/(?P<clip>[^/]+)\.mp3",
             path="EU Emotion - UK Voices/Original/{folder}/{clip}.mp3",
             key="{folder}/{clip}",
         ),

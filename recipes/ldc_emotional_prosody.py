@@ -13,13 +13,13 @@ _LABELS = {
     "pride": "pride", "sadness": "sadness", "shame": "shame",
 }  # fmt: skip
 _OTHER = "[MISC]"
-_LINE = re.compile(r"\s*([\d.]+)\s+([\d.]+)\s+\w+:\s*(.*)")
+_LINE = re.compile(r"(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)\s+\w+:\s*(.*)")
 
 
 def read(path: str, text: str) -> Iterator[Row]:
     """The timed lines of a transcript; ``<emotion>, <text>`` is elicited, all else is not."""
     key = path.rpartition("/")[2].rpartition(".")[0]
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
         where = f"{path}, line {number}"
         if match := _LINE.match(line):
             start, end, said = match.groups()

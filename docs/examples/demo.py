@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 from rich.console import Console
@@ -46,18 +47,19 @@ def main() -> None:
     shell("Check them", f"emoset verify {data}")
 
     step("Load", f'>>> ds = emoset.load_dataset("emodb", data_dir="{data}")')
-    dataset = emoset.load_dataset("emodb", data_dir=data)
+    with warnings.catch_warnings(action="ignore"):  # that the data are synthetic is what this demonstration is about
+        dataset = emoset.load_dataset("emodb", data_dir=data)
     row = dataset["train"][0]
     console.print(dataset, soft_wrap=True)
     console.print(f"{row['id']}: {dataset['train'].features['label'].int2str(row['label'])}, {row['audio']['array']}")
 
     shell(
         "Train the baseline on one corpus",
-        f"emonet train emodb --data {data} --out {runs}/emodb --epochs 12 --overwrite",
+        f"emonet train emodb --data {data} --out {runs}/emodb --preset quick --overwrite",
     )
     shell(
         "Train and test it on each corpus by itself",
-        f"emoset benchmark emonet_models:Baseline {corpora} --data {data} --arg epochs=12 --out {results}",
+        f"emoset benchmark emonet_models:Baseline {corpora} --data {data} --arg preset=quick --out {results}",
     )
     shell(
         "The same for a model of one's own",
