@@ -105,8 +105,8 @@ Made by `make campaign`.
 {parts[1]}
 ## Damaged copies
 
-A mutant is harmless if the build gives the same rows and samples; reported if it is refused or noted with the file's name
-(or, where a file is gone, the differing count); indexed if only the index of the true distribution tells.
+A mutant is harmless if the build gives the same rows and samples; reported if it is refused or noted with the file's
+name (or, where a file is gone, the differing count); indexed if only the index of the true distribution tells.
 
 {parts[2]}"""
     (ROOT / "docs" / "figures.md").write_text(text, encoding="utf-8", newline="\n")

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from emoset.building import build
     from emoset.checking import check
     from emoset.errors import EmosetError
-    from emoset.loading import load_dataset
+    from emoset.loading import load_dataset, load_folds
     from emoset.registry import get_recipe, list_corpora
     from emoset.twins import twin
     from emoset.verifying import verify
 
 __all__ = [
-    "EmosetError", "benchmark", "build", "check", "get_recipe", "list_corpora", "load_dataset", "twin", "verify",
+    "EmosetError", "benchmark", "build", "check", "get_recipe", "list_corpora", "load_dataset", "load_folds", "twin",
+    "verify",
 ]  # fmt: skip
 
 # Looked up on first use: `import emoset` costs next to nothing and pulls in neither torch nor datasets.
@@ -34,6 +35,7 @@ _HOMES = {
     "get_recipe": "emoset.registry",
     "list_corpora": "emoset.registry",
     "load_dataset": "emoset.loading",
+    "load_folds": "emoset.loading",
     "twin": "emoset.twins",
     "verify": "emoset.verifying",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,46 @@ def load_dataset(
     classes = sorted({v for ds in loaded.values() for v in pc.unique(ds.data[labels]).to_pylist() if v is not None})
     wanted = {s: _ready(loaded[s], labels, classes, decode) for s in ([split] if split else splits)}
     return wanted[split] if split else datasets.DatasetDict(wanted)
+
+
+def load_folds(
+    name: str, protocol: str, *, data_dir: str | Path | None = None, labels: str = "label", decode: bool = True
+) -> Iterator[tuple[str, Any, Any]]:
+    """The folds of a corpus's cross-validation, one held-out value after the other.
+
+    Args:
+        name: corpus or variant.
+        protocol: named by the recipe's ``folds``, such as ``leave-one-speaker-out`` or ``sessions``.
+        data_dir: as for `load_dataset`.
+        labels: likewise.
+        decode: likewise.
+
+    Yields:
+        The value held out (a speaker, a session), the rows of all others, and its own rows.
+
+    Raises:
+        UnknownNameError: the corpus has no such protocol.
+
+    Example:
+        >>> for speaker, train, test in load_folds("emodb", "leave-one-speaker-out", data_dir="data"):
+        ...     ...                                                        # doctest: +SKIP
+    """
+    folds = get_recipe(name).folds
+    if protocol not in folds:
+        raise unknown_name("protocol", protocol, folds, f"see 'emoset show {name}'")
+    splits = load_dataset(name, data_dir=data_dir, labels=labels, decode=decode)
+    rows = datasets.concatenate_datasets(list(splits.values()))
+    plain = rows.select_columns(["speaker", "extra"]).with_format("arrow")[:].to_pylist()
+    values = [_field(row, folds[protocol]) for row in plain]
+    for held_out in sorted(set(values)):
+        inside = [i for i, value in enumerate(values) if value == held_out]
+        outside = [i for i, value in enumerate(values) if value != held_out]
+        yield held_out, rows.select(outside), rows.select(inside)
+
+
+def _field(row: dict[str, Any], field: str) -> str:
+    value = row["speaker"] if field == "speaker" else json.loads(row["extra"] or "{}").get(field)
+    return str(value)
 
 
 def _find(name: str, root: Path) -> tuple[Path, dict[str, Any]]:

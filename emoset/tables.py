@@ -43,8 +43,8 @@ everything.
 
 {members}
 
-Which corpus of the two EU sets was among the original 26 is not known for certain; this is the likeliest reading. A text
-file with one name a line is a collection of your own: `emoset build mine.txt`.
+Which corpus of the two EU sets was among the original 26 is not known for certain; this is the likeliest reading. A
+text file with one name a line is a collection of your own: `emoset build mine.txt`.
 """
 
 
@@ -79,11 +79,11 @@ def labels_page() -> str:
             )
     return f"""# Labels
 
-Made from `emoset/labels.py` and the recipes by `make docs`. A corpus's own codes (`label_raw`) are mapped to class names
-(`label`) by its recipe; class names have a shared emotion, arousal and valence in one table. The defaults follow the custom
-of binary cross-corpus benchmarks (Schuller et al., IEEE TAC 2010) and, for finer classes, the design of GEMEP (Baenziger et
-al., Emotion 2012), both recalled rather than quoted: they are this project's choice. `neutral` is a valence of its own.
-A dash says that no honest mapping exists.
+Made from `emoset/labels.py` and the recipes by `make docs`. A corpus's own codes (`label_raw`) are mapped to class
+names (`label`) by its recipe; class names have a shared emotion, arousal and valence in one table. The defaults follow
+the custom of binary cross-corpus benchmarks (Schuller et al., IEEE TAC 2010) and, for finer classes, the design of
+GEMEP (Baenziger et al., Emotion 2012), both recalled rather than quoted: they are this project's choice. `neutral` is
+a valence of its own. A dash says that no honest mapping exists.
 
 ## The shared table
 

@@ -35,6 +35,7 @@ RECIPE = Recipe(
         validation=("03", "14"),
         test=("10", "13"),
     ),
+    folds={"leave-one-speaker-out": "speaker"},
     expect=Counts(
         utterances=535,
         speakers=10,

@@ -74,6 +74,7 @@ RECIPE = Recipe(
         by="session", train=("1", "2", "3"), validation=("4",), test=("5",),
         source="emoset: sessions 1-3, 4 and 5, since the two speakers of a session hear each other",
     ),
+    folds={"leave-one-session-out": "session", "leave-one-speaker-out": "speaker"},
     expect=Counts(
         utterances=5531, speakers=10,
         labels={"anger": 1103, "happiness": 1636, "neutral": 1708, "sadness": 1084},

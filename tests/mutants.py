@@ -19,7 +19,7 @@ import soundfile
 import emoset
 from emoset.errors import EmosetError
 from emoset.indexing import load_index, make_index, verify_raw
-from emoset.reading import TWIN_MARKER, read_raw
+from emoset.reading import read_raw
 from emoset.recipe import Recipe
 from emoset.shards import read_shard
 from emoset.twins import write_twin

@@ -126,3 +126,22 @@ def test_unknown_names_are_answered_with_the_nearest(arguments: tuple[str, ...],
 def test_a_corpus_that_is_not_built_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(NotBuiltError, match=r"emodb is not built there.*run 'emoset build emodb --raw FOLDER --out"):
         emoset.load_dataset("emodb", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol", "count"), [("emodb", "leave-one-speaker-out", 10), ("iemocap", "leave-one-session-out", 5)]
+)
+def test_the_folds_of_a_protocol_hold_out_each_value_once(name: str, protocol: str, count: int, data_dir: Path) -> None:
+    everything = {i for split in emoset.load_dataset(name, data_dir=data_dir).values() for i in split["id"]}
+    seen: list[str] = []
+    for _, train, test in emoset.load_folds(name, protocol, data_dir=data_dir):
+        assert set(train["id"]) | set(test["id"]) == everything
+        assert not set(train["speaker"]) & set(test["speaker"])
+        seen += test["id"]
+    assert sorted(seen) == sorted(everything)
+    assert len(list(emoset.load_folds(name, protocol, data_dir=data_dir))) == count
+
+
+def test_an_unknown_protocol_is_answered_with_the_nearest(data_dir: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown protocol 'speakers'.*leave-one-speaker-out"):
+        next(iter(emoset.load_folds("emodb", "speakers", data_dir=data_dir)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +25,8 @@ PER_RECIPE = 5
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    yield mutants.Subject(emoset.get_recipe(request.param), tmp_path_factory.mktemp("mutants"))
+def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> object:
+    return mutants.Subject(emoset.get_recipe(request.param), tmp_path_factory.mktemp("mutants"))
 
 
 @pytest.mark.parametrize("place", range(PER_RECIPE))
