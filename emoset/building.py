@@ -151,11 +151,12 @@ def _raw_root(recipe: Recipe, raw: str | Path | Mapping[str, str | Path] | None,
         for name in (recipe.configuration, recipe.id):
             if name in raw:
                 return Path(raw[name])
-    elif raw is not None:
-        inside = Path(raw) / recipe.raw_name
-        return Path(raw) if corpora == 1 and not inside.is_dir() else inside
-    if os.environ.get(RAW_VARIABLE):
-        return Path(os.environ[RAW_VARIABLE]) / recipe.raw_name
+    else:
+        parent = raw if raw is not None else os.environ.get(RAW_VARIABLE)
+        if parent:
+            inside = [Path(parent) / name for name in (recipe.raw_name, recipe.id)]
+            found = next((folder for folder in inside if folder.is_dir()), None)
+            return found or (Path(parent) if raw is not None and corpora == 1 else inside[-1])
     raise RawDataError(
         "no raw folder is given", where=recipe.id,
         expected="the folder that holds the corpus as distributed",
@@ -212,16 +213,20 @@ def _better_message(error: RawDataError, recipe: Recipe, root: Path) -> RawDataE
     """Where nothing matches, say which corpus the folder looks like."""
     if "none of the" not in error.got:
         return error
+    counts: dict[str, int] = {}
     for other in (r for r in map(get_recipe, resolve("all")) if r.id != recipe.id):
         try:
-            found = len(read_raw(other, root).utterances)
+            reading = read_raw(other, root)
         except RawDataError:
             continue
-        if found:
-            return RawDataError(
-                f"{error.got}, but {found} match {other.id} ({other.title})", where=error.where,
-                expected=error.expected, cure=f"build {other.id} from it, or give the folder of {recipe.id}",
-            )  # fmt: skip
+        if reading.layout == "distribution":  # a folder per class could be anybody's
+            counts[other.id] = len(reading.utterances)
+    if any(counts.values()):
+        other = get_recipe(max(counts, key=lambda name: counts[name]))
+        return RawDataError(
+            f"{error.got}, but {counts[other.id]} match {other.id} ({other.title})", where=error.where,
+            expected=error.expected, cure=f"build {other.id} from it, or give the folder of {recipe.id}",
+        )  # fmt: skip
     return error
 
 

@@ -52,6 +52,7 @@ class Variant(Part):
     found_by: Way | tuple[Way, ...] | None = None
     labels: Frozen[str, str] | None = None
     leave_out: Frozen[str, str] | None = None
+    ignore: Frozen[str, str] | None = None
     exclude: Frozen[str, str] | None = None
     split: Split | None = None
     expect: Counts | None = None
