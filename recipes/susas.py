@@ -65,7 +65,8 @@ RECIPE = Recipe(
         "The folders are not documented in public. They are searched for names that begin with a style; the speaker "
         "is not read from them. Best is a manifest.csv of your own with columns path, label and speaker.",
         "Without speakers the split is by a hash of the recordings and not speaker-independent.",
-        "The styles of susas-simulated are acted, and there a folder named by region and number (boston1, general2, nyc3) is taken for a speaker.",
+        "The styles of susas-simulated are acted, and there a folder named by region and number (boston1, general2, "
+        "nyc3) is taken for a speaker.",
         "Cond50 and cond70 are tasks at 50 and 70 per cent workload; they are classes of their own here, since they "
         "are neither the medium and high stress of the roller coaster nor a manner of speaking.",
         "The recordings have 8 kHz; files without a header must be converted first.",
