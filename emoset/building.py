@@ -130,6 +130,13 @@ def build(
             attribute holds the account.
         RawDataError: a raw root is missing, empty or of another corpus.
         UnknownNameError: there is no such corpus.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as out:
+        ...     [report] = build("emodb", raw=raw, out=out, progress=False).corpora
+        ...     report.rejected, report.manifest["synthetic"], sorted(p.name for p in report.folder.iterdir())[0]
+        ((), True, 'manifest.json')
     """
     names = resolve(corpora if isinstance(corpora, str) else list(corpora))
     recipes = [get_recipe(name) for name in names]

@@ -53,6 +53,11 @@ def load_dataset(
         UnknownNameError: there is no such corpus, split or label column.
         NotBuiltError: the corpus is not built in that folder.
         DataFolderError: a file there is damaged, or of a newer format.
+
+    Example:
+        >>> ds = load_dataset("emodb", data_dir=data)
+        >>> ds["train"].features["label"].names[:2], ds["train"][0]["audio"]["sampling_rate"]
+        (['anger', 'boredom'], 16000)
     """
     root = Path(data_dir) if data_dir is not None else default_data_dir()
     folder, manifest = _find(name, root)
@@ -88,8 +93,10 @@ def load_folds(
         UnknownNameError: the corpus has no such protocol.
 
     Example:
-        >>> for speaker, train, test in load_folds("emodb", "leave-one-speaker-out", data_dir="data"):
-        ...     ...                                                        # doctest: +SKIP
+        >>> folds = load_folds("emodb", "leave-one-speaker-out", data_dir=data)
+        >>> speaker, train, test = next(folds)
+        >>> speaker, set(test["speaker"]) & set(train["speaker"])
+        ('emodb:03', set())
     """
     folds = get_recipe(name).folds
     if protocol not in folds:

@@ -68,6 +68,10 @@ def verify(data_dir: str | Path, corpora: list[str] | None = None, *, progress: 
 
     Raises:
         DataFolderError: there is nothing built in that folder.
+
+    Example:
+        >>> verify(data, ["emodb"], progress=False).ok
+        True
     """
     root = Path(data_dir)
     names = built_configurations(root)

@@ -199,11 +199,11 @@ def _latin(root: Path, files: list[Path], rng: np.random.Generator) -> list[str]
 
 HARMLESS, REPORTED, INDEXED = "harmless", "reported", "indexed"
 KINDS: dict[str, tuple[Mutate, set[str]]] = {
-    "renamed": (_rename(lambda stem: "x" + stem + "x"), {REPORTED}),
+    "renamed": (_rename(lambda stem: "x" + stem + "x"), {REPORTED, INDEXED}),
     "upper case": (_rename(str.upper), {HARMLESS, REPORTED, INDEXED}),
     "lower case": (_rename(str.lower), {HARMLESS, REPORTED, INDEXED}),
     "accent in the name": (_rename(lambda stem: stem + "é"), {REPORTED, INDEXED}),
-    "mangled name": (_rename(lambda stem: "D‚go–t" + stem), {REPORTED}),
+    "mangled name": (_rename(lambda stem: "D‚go–t" + stem), {REPORTED, INDEXED}),
     "two digits exchanged": (_rename(lambda stem: stem[::-1]), {HARMLESS, REPORTED, INDEXED}),
     "dropped": (_drop, {REPORTED}),
     "duplicated": (_duplicate, {REPORTED}),

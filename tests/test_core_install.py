@@ -57,7 +57,7 @@ def _run(python: str, code: str, data: Path, home: Path) -> str:
 def test_it_loads_and_decodes(core: str, data_dir: Path, tmp_path: Path) -> None:
     [samples, rows, corpora] = __import__("json").loads(_run(core, LOADS, data_dir, tmp_path))
     assert samples > 16000
-    assert rows > 10
+    assert rows > 5
     assert {"cremad", "emodb", "iemocap", "urdu"} <= set(corpora)
 
 

@@ -73,7 +73,9 @@ def benchmark(
         ...         self.label = max(train["label"], key=list(train["label"]).count)
         ...     def predict(self, test):
         ...         return [self.label] * len(test)
-        >>> print(benchmark(Majority, "emodb", data_dir="data"))     # doctest: +SKIP
+        >>> results = benchmark(Majority, "emodb", data_dir=data, progress=False)
+        >>> round(results["emodb"].uar.value, 3), round(results["emodb"].chance, 3)
+        (0.143, 0.143)
     """
     if labels not in LABEL_COLUMNS:
         raise unknown_name("label column", labels, LABEL_COLUMNS)

@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import emoset
+
+# The same examples in every run, and no time limit: a busy machine is no reason to fail.
+settings.register_profile("emoset", derandomize=True, deadline=None)
+settings.load_profile("emoset")
 
 SHARED_VARIABLE = "EMOSET_SHARED"
 CORPORA = ("emodb", "urdu", "cremad", "iemocap")
@@ -38,3 +43,13 @@ def data_dir(raw_twins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     emoset.build([*CORPORA, "iemocap-full"], raw_twins, folder, progress=False)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _data_for_examples(request: pytest.FixtureRequest) -> None:
+    """Examples in docstrings find twins under the name ``raw`` and a built folder under ``data``."""
+    if type(request.node).__name__ != "DoctestItem":
+        return
+    for name, fixture in (("data", "data_dir"), ("raw", "raw_twins")):
+        if f"={name}" in request.node.dtest.docstring or f"({name}" in request.node.dtest.docstring:
+            request.getfixturevalue("doctest_namespace")[name] = str(request.getfixturevalue(fixture))
