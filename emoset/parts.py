@@ -58,7 +58,11 @@ class FrozenMap(Mapping[K, V]):
         return type(self), (self._items,)
 
 
-Frozen = Annotated[Mapping[K, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
+def _as_dict(mapping: Mapping[Any, Any]) -> dict[Any, Any]:
+    return dict(mapping)
+
+
+Frozen = Annotated[Mapping[K, V], AfterValidator(FrozenMap), PlainSerializer(_as_dict)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]

@@ -26,7 +26,8 @@ class SvmOnLogMel:
     def fit(self, train, validation):
         """Learn from rows with audio and label; there is no setting to choose, so validation is not used."""
         self.svm = make_pipeline(StandardScaler(), SVC(kernel="linear", C=0.01, class_weight="balanced"))
-        self.svm.fit([features(row) for row in train], train["label"])
+        examples, labels = zip(*((features(row), row["label"]) for row in train), strict=True)
+        self.svm.fit(examples, labels)
 
     def predict(self, test):
         """One class index per row."""
