@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+
+# Before anything imports datasets: its cache must be empty, and not the user's.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="emoset-tests-")
 
 import pytest
 from hypothesis import settings

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import uuid
 import warnings
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +148,8 @@ def _open(folder: Path, split: str, manifest: dict[str, Any]) -> Any:
     )  # fmt: skip
     for path in shard_paths(folder, split):
         try:
-            parts.append(datasets.Dataset.from_file(str(path), split=datasets.NamedSplit(split)))
+            linked = _linked(path, str(manifest.get("digest")))
+            parts.append(datasets.Dataset.from_file(str(linked), split=datasets.NamedSplit(split)))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DataFolderError(
                 f"the shard cannot be read ({str(error).splitlines()[0]})", where=str(path),
@@ -155,6 +159,28 @@ def _open(folder: Path, split: str, manifest: dict[str, Any]) -> Any:
     dataset.info.description, dataset.info.citation = info.description, info.citation
     dataset.info.license = info.license
     return dataset
+
+
+def _linked(path: Path, digest: str) -> Path:
+    """A link to a shard in the cache of ``datasets``.
+
+    ``datasets`` puts the cache files of map, filter, shuffle and sort beside the file that a dataset was opened from.
+    Opened through the link, they go to the cache, and nothing is ever written into a built folder.
+    """
+    target = path.resolve()
+    key = sha256(f"{target}\n{digest}".encode()).hexdigest()[:20]
+    for cache in (Path(datasets.config.HF_DATASETS_CACHE), Path(tempfile.gettempdir())):
+        link = cache / "emoset" / f"{path.parent.name}-{key}" / path.name
+        try:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.exists():
+                new = link.with_name(f".{link.name}.{uuid.uuid4().hex}")
+                new.symlink_to(target)
+                new.replace(link)  # at once, whoever else does the same
+            return link
+        except OSError:
+            continue
+    return path
 
 
 def _ready(dataset: Any, labels: str, classes: list[str], decode: bool) -> Any:

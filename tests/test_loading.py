@@ -72,7 +72,12 @@ def test_map_filter_select_shuffle_and_pickle(data_dir: Path) -> None:
 def test_nothing_is_written_into_a_built_folder(data_dir: Path) -> None:
     before = sorted((p, p.stat().st_mtime_ns) for p in data_dir.rglob("*"))
     train = emoset.load_dataset("emodb", "train", data_dir=data_dir)
-    train.map(lambda r: {"n": 1}, keep_in_memory=True)
+    train.map(lambda r: {"n": 1})
+    train.filter(lambda r: r["label"] == 0)
+    train.shuffle(seed=0).select([0])[0]
+    train.train_test_split(0.5, seed=0)
+    train.sort("duration")
+    train.select([1, 2]).map(lambda r: {"n": 1})
     list(train)
     assert sorted((p, p.stat().st_mtime_ns) for p in data_dir.rglob("*")) == before
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emoset.errors import BenchmarkError
 from emoset.schema import SPLITS
+from emoset.shards import default_data_dir
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -118,7 +119,7 @@ def load_task(corpus: str, data_dir: str | Path | None, labels: str) -> Task:
         counts=counts,
         left_out=left_out,
         unlabelled=frozenset(i for i, v in zip(ids, values["test"], strict=True) if v is None),
-        manifest=_manifest(corpus, data_dir, splits["test"]),
+        manifest=_manifest(corpus, data_dir),
         shared_speakers=len((others & set(tested)) - {None}),
     )
 
@@ -178,16 +179,14 @@ def _without_paths(
     return {**batch, "audio": [{**a, "path": None} if isinstance(a, dict) else a for a in batch["audio"]]}
 
 
-def _manifest(corpus: str, data_dir: str | Path | None, rows: Dataset) -> dict[str, Any]:
+def _manifest(corpus: str, data_dir: str | Path | None) -> dict[str, Any]:
     """What the build says about itself; nothing where the rows do not come from a build's folder."""
-    folders = [Path(file["filename"]).parent for file in rows.cache_files[:1]]
-    for folder in [Path(data_dir) / corpus] if data_dir is not None else folders:
-        path = folder / "manifest.json"
-        if path.is_file():
-            try:
-                manifest = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                got, expected = f"not JSON ({error})", "a build's manifest"
-                raise BenchmarkError(got, where=str(path), expected=expected, cure="build it again") from error
-            return manifest if isinstance(manifest, dict) else {}
+    path = Path(data_dir if data_dir is not None else default_data_dir()) / corpus / "manifest.json"
+    if path.is_file():
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            got, expected = f"not JSON ({error})", "a build's manifest"
+            raise BenchmarkError(got, where=str(path), expected=expected, cure="build it again") from error
+        return manifest if isinstance(manifest, dict) else {}
     return {}

@@ -4,7 +4,6 @@ import sys
 
 import numpy as np
 import pytest
-from datasets import Dataset
 
 import emoset
 from emoset.benchmarking import benchmark
@@ -180,18 +179,12 @@ def test_the_manifest_marks_the_results(serve, fakes, tmp_path):
     assert result.notes == ("synthetic", "partial build", "2 speakers: interval is a rough one")
 
 
-def test_the_manifest_is_found_beside_the_shards_where_no_folder_is_given(serve, fakes, tmp_path):
+def test_the_manifest_is_found_in_the_default_folder(serve, fakes, tmp_path, monkeypatch):
     write_manifest(tmp_path, recipe_version="3.0.0")
-    corpus = fakes.corpus()
-    corpus["test"].save_to_disk(tmp_path / "saved")
-    shard = tmp_path / "emodb" / "test-00000.arrow"
-    next((tmp_path / "saved").glob("*.arrow")).rename(shard)
-    corpus["test"] = Dataset.from_file(str(shard))
-    before = sorted(tmp_path.rglob("*"))
-    serve(emodb=corpus)
+    monkeypatch.setenv("EMOSET_HOME", str(tmp_path))
+    serve(emodb=fakes.corpus())
     result = benchmark(Constant(), "emodb", resamples=20, progress=False)["emodb"]
     assert result.recipe_version == "3.0.0"
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_damaged_manifest_is_named(serve, fakes, tmp_path):
