@@ -129,16 +129,22 @@ def split_hash(rows: Iterator[tuple[str, str, str]]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or not at all."""
+    """Write a small text file so that it is there whole or not at all."""
+    write_whole(path, text.encode())
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write a small file so that it is there whole or not at all, and return its path."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    return path
 
 
 def manifest_digest(manifest: Mapping[str, Any]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import emoset
 from emoset.checking import OBLIGATIONS, Subject, check, subject_of
+from emoset.indexing import read_index
 from emoset.recipe import Recipe
 from emoset.registry import known_names
 
@@ -40,8 +42,8 @@ RECIPE = Recipe(
 '''
 
 
-def test_a_good_recipe_of_ones_own_passes(tmp_path: pytest.TempPathFactory) -> None:
-    path = tmp_path / "mine.py"  # type: ignore[operator]
+def test_a_good_recipe_of_ones_own_passes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
     path.write_text(MINE)
     [report] = check(str(path))
     assert report.ok, str(report)
@@ -64,12 +66,29 @@ def test_a_good_recipe_of_ones_own_passes(tmp_path: pytest.TempPathFactory) -> N
         (r"(?P<speaker>\\d\\d)_", r"(?P<who>\\d\\d)_", "rejections, the first"),
     ],
 )
-def test_a_recipe_of_ones_own_is_told_what_it_fails(
-    old: str, new: str, problem: str | None, tmp_path: pytest.TempPathFactory
-) -> None:
-    path = tmp_path / "mine.py"  # type: ignore[operator]
+def test_a_recipe_of_ones_own_is_told_what_it_fails(old: str, new: str, problem: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
     path.write_text(MINE.replace(old.replace("\\\\", "\\"), new.replace("\\\\", "\\")))
     [report] = check(str(path))
     assert report.ok == (problem is None), str(report)
     if problem:
         assert problem in str(report)
+
+
+def test_the_example_of_the_documentation_passes() -> None:
+    example = Path(__file__).parent.parent / "docs" / "examples" / "recipes" / "cafe.py"
+    [report] = check(str(example))
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("name", ["cremad", "emodb", "ravdess", "urdu"])
+def test_no_identical_recording_is_in_two_splits(name: str, tmp_path: Path) -> None:
+    index = read_index(name)
+    assert index
+    for path in index:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    homes: dict[str, set[str]] = {}
+    for u in emoset.get_recipe(name).utterances(tmp_path):
+        homes.setdefault(index[u.file][1], set()).add(u.split)
+    assert {digest: splits for digest, splits in homes.items() if len(splits) > 1} == {}

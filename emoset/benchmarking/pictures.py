@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from emoset.benchmarking.results import CorpusResult, Results, write_whole
+from emoset.benchmarking.results import CorpusResult, Results
 from emoset.errors import BenchmarkError
+from emoset.shards import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

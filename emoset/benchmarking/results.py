@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from emoset.benchmarking.metrics import Interval, confusion_matrix
 from emoset.errors import BenchmarkError, unknown_name
+from emoset.shards import write_whole
 
 FEW_SPEAKERS: Final = 5
 """Below this number of test speakers a note calls the interval a rough one."""
@@ -232,17 +232,6 @@ class Results(_Frozen):
 def mean_uar(corpora: tuple[CorpusResult, ...]) -> float:
     """The mean of the UAR over corpora, each weighing the same."""
     return float(np.mean([result.uar.value for result in corpora]))
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file at once or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def _row(result: CorpusResult) -> tuple[str, ...]:
