@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -87,10 +88,20 @@ def mutant_figures() -> str:
     )
 
 
+def suite_figures() -> str:
+    """The time of the test suite, as `make test` runs it after the checks of form and types."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "2"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    last = done.stdout.strip().splitlines()[-1]
+    return f"| test suite | {last.split(' in ')[0]} in {time.monotonic() - started:.0f} s, two processes |\n"
+
+
 def main() -> None:
     """Measure all and write the page."""
     started = time.monotonic()
-    parts = (recipe_figures(), list_figures(), mutant_figures())
+    parts = (recipe_figures() + suite_figures(), list_figures(), mutant_figures())
     minutes = (time.monotonic() - started) / 60
     text = f"""# Figures of the recipe book
 

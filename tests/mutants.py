@@ -138,14 +138,14 @@ def _nest(root: Path, files: list[Path], rng: np.random.Generator) -> list[str]:
     return []
 
 
-def _decompose(root: Path, files: list[Path], rng: np.random.Generator) -> list[str] | None:
-    changed = False
-    for path in sorted(root.rglob("*"), key=lambda p: -len(p.parts)):
-        name = unicodedata.normalize("NFD", path.name)
-        if name != path.name:
-            path.rename(path.with_name(name))
-            changed = True
-    return [] if changed else None
+def _decompose(root: Path, files: list[Path], rng: np.random.Generator) -> list[str]:
+    """All below a folder whose accents are decomposed, as some file systems give them back."""
+    inner = root / unicodedata.normalize("NFD", "Données reçues")
+    inner.mkdir()
+    for path in list(root.iterdir()):
+        if path != inner:
+            path.rename(inner / unicodedata.normalize("NFD", path.name))
+    return []
 
 
 def _annotation_files(root: Path, files: list[Path]) -> list[Path]:
