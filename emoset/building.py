@@ -212,7 +212,7 @@ def _refused(report: CorpusReport) -> BuildError:
         where=report.configuration,
         cure="mend what was rejected, or build what is left with --allow-partial",
     )  # fmt: skip
-    error.report = report  # type: ignore[attr-defined]
+    error.report = report
     return error
 
 

@@ -251,6 +251,15 @@ def run(application: typer.Typer) -> None:
         cure = f"pip install 'emoset-speech[{_EXTRAS[error.name]}]'"
         print(f"error: {error.name} is not installed. To do: {cure}.", file=sys.stderr)
         sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; there is nobody to tell
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {where}{error.strerror or error}. To do: choose another folder, or mend this one.", file=sys.stderr
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; nothing half-written is left", file=sys.stderr)
         sys.exit(130)

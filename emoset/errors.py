@@ -57,7 +57,9 @@ class AudioError(EmosetError, ValueError):
 
 
 class BuildError(EmosetError, RuntimeError):
-    """A build was refused; no shards were written."""
+    """A build was refused; no shards were written. ``report`` accounts for every file."""
+
+    report: object = None
 
 
 class DataFolderError(EmosetError, RuntimeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -253,6 +254,26 @@ def test_the_command_line_gives_a_message_and_status_1(
     message = capsys.readouterr().err
     assert message.startswith("error: ")
     assert "Traceback" not in message
+
+
+def test_a_folder_that_cannot_be_written_gives_a_message(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr(
+        "sys.argv", ["emoset", "build", "emodb", "--raw", str(raw), "--out", str(tmp_path / "file" / "data")]
+    )
+    with pytest.raises(SystemExit) as caught:
+        run(app)
+    assert caught.value.code == 1
+    assert re.match(r"error: .*file.*: Not a directory\. To do: ", capsys.readouterr().err)
+
+
+def test_a_refused_build_carries_its_report(raw: Path, tmp_path: Path) -> None:
+    file = DAMAGES["empty"][0](raw)
+    with pytest.raises(BuildError) as caught:
+        emoset.build("emodb", raw, tmp_path / "data", progress=False)
+    assert [r.where for r in caught.value.report.rejected] == [f"wav/{file}"]  # type: ignore[attr-defined]
 
 
 def test_a_refused_build_leaves_an_older_build_as_it_was(raw: Path, tmp_path: Path) -> None:
