@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from emoset.recipe import Recipe
 
 
+_SUFFIX = re.compile(r"\.(?:wav|flac|mp3|ogg|m4a|mp4|avi|webm|sph)$", re.IGNORECASE)
+
+
 def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account, pattern: str | None) -> Finding:
     """Pair audio files with what is said of them.
 
@@ -44,12 +47,19 @@ def find(recipe: Recipe, tree: RawTree, names: list[str], account: Account, patt
     if listing := find_listing(recipe.labels, recipe.ways, tree, names, account):
         return listing
     patterns = []
+    lacking: RawDataError | None = None
     for way in recipe.ways:
         if isinstance(way, Manifest):
             continue
         patterns.append(way.audio_pattern().regex)
-        if audios := _audios(way.audio_pattern(), names, recipe):
-            return Finding("distribution", list(_pairs(recipe, way, audios, tree, names, account)), _top(audios))
+        if not (audios := _audios(way.audio_pattern(), names, recipe)):
+            continue
+        if isinstance(way, Table | Reader) and not _annotations(way, names):
+            lacking = lacking or _no_annotations(way, tree)  # a later way may do without
+            continue
+        return Finding("distribution", list(_pairs(recipe, way, audios, tree, names, account)), _top(audios))
+    if lacking:
+        raise lacking
     raise _nothing(recipe, tree, names, patterns)
 
 
@@ -126,17 +136,22 @@ def audio_of(name: str, pattern: PathPattern, compiled: re.Pattern[str], aliases
     return Audio(name, file, key, fields, pattern.codes)
 
 
+def _annotations(way: Table | Reader, names: list[str]) -> list[str]:
+    compiled = tail_pattern(way.file if isinstance(way, Table) else way.annotations)
+    return [n for n in names if match_tail(compiled, n)]
+
+
+def _no_annotations(way: Table | Reader, tree: RawTree) -> RawDataError:
+    return RawDataError(
+        "the annotations are missing", where=str(tree.root),
+        expected=f"a file like {way.file if isinstance(way, Table) else way.annotations}",
+        cure="restore it from the distribution",
+    )  # fmt: skip
+
+
 def _rows(way: Table | Reader, tree: RawTree, names: list[str], account: Account) -> list[Row]:
     """All rows of the annotation files, those of a `Reader` with equal keys merged."""
-    compiled = tail_pattern(way.file if isinstance(way, Table) else way.annotations)
-    files = [n for n in names if match_tail(compiled, n)]
-    if not files:
-        raise RawDataError(
-            "the annotations are missing",
-            where=str(tree.root),
-            expected=f"a file like {compiled.pattern.split('(?P<tail_>', 1)[1][:-1]}",
-            cure="restore it from the distribution",
-        )
+    files = _annotations(way, names)
     account.annotations.update(files)
     if isinstance(way, Table):
         return [row for name in files for row in _table_rows(way, tree, name)]
@@ -162,4 +177,5 @@ def _rows(way: Table | Reader, tree: RawTree, names: list[str], account: Account
 def _table_rows(way: Table, tree: RawTree, name: str) -> Iterator[Row]:
     columns = {**way.columns, **{c: c for c in template_names(way.key)}}
     for line, values in tree.rows(name, way.encoding, way.delimiter, columns):
-        yield Row(fill(way.key, values), {f: values[f] for f in way.columns}, f"{name}, line {line}")
+        # A table may name files with their suffix; keys have none.
+        yield Row(_SUFFIX.sub("", fill(way.key, values)), {f: values[f] for f in way.columns}, f"{name}, line {line}")

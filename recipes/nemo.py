@@ -14,20 +14,25 @@ RECIPE = Recipe(
     homepage="https://github.com/amu-cai/nEMO",
     version="1.0.0",
     sampling_rate=24_000,
-    found_by=Table(
-        audio=PathPattern(
-            regex=r"(?P<speaker>[A-Z]{2}\d)_(?P<code>[a-z]+)_(?P<sentence>\d+)\.wav",
-            path="samples/{stem}.wav",
-            key="{stem}.wav",
-            codes={
-                "anger": "anger", "fear": "fear", "happiness": "happiness",
-                "neutral": "neutral", "sadness": "sadness", "surprised": "surprised",
-            },
+    found_by=(
+        Table(
+            audio=PathPattern(
+                regex=r"(?P<speaker>[A-Z]{2}\d)_(?P<code>[a-z]+)_(?P<sentence>\d+)\.wav",
+                path="samples/{stem}.wav",
+                codes={
+                    "anger": "anger", "fear": "fear", "happiness": "happiness",
+                    "neutral": "neutral", "sadness": "sadness", "surprised": "surprised",
+                },
+            ),
+            file=r"data\.tsv",
+            key="{file_id}",
+            columns={"label": "emotion", "gender": "gender", "text": "raw_text"},
+            delimiter="\t",
         ),
-        file=r"data\.tsv",
-        key="{file_id}",
-        columns={"label": "emotion", "gender": "gender", "text": "raw_text"},
-        delimiter="\t",
+        # Without the table, which adds the texts, the names tell enough.
+        PathPattern(
+            regex=r"(?P<speaker>[A-Z]{2}\d)_(?P<label>[a-z]+)_(?P<sentence>\d+)\.wav", path="samples/{stem}.wav"
+        ),
     ),
     labels={
         "anger": "anger", "fear": "fear", "happiness": "happiness",

@@ -393,3 +393,12 @@ def test_a_folder_that_cannot_be_read_is_named(
         RawDataError, match=r"wav: the folder cannot be read \(Permission denied\).*mend its permissions"
     ):
         list(emoset.get_recipe("emodb").utterances(raw))
+
+
+def test_a_later_way_serves_where_the_annotations_are_missing(raw_twins: Path, tmp_path: Path) -> None:
+    recipe = emoset.get_recipe("nemo")
+    [root] = emoset.twin("nemo", tmp_path, scale=0.01, progress=False)
+    told = {u.id: (u.label, u.speaker, u.gender, u.split, u.file) for u in recipe.utterances(root)}
+    (root / "data.tsv").unlink()
+    assert {u.id: (u.label, u.speaker, u.gender, u.split, u.file) for u in recipe.utterances(root)} == told
+    assert not any(i.endswith(".wav") for i in told)
