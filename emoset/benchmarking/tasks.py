@@ -82,7 +82,7 @@ def load_task(corpus: str, data_dir: str | Path | None, labels: str) -> Task:
             f"no {' and no '.join(missing)} split",
             where=corpus,
             expected=", ".join(SPLITS),
-            cure="build it again",
+            cure="leave the corpus out, or build a copy that has all three",
         )
     classes = _classes(corpus, splits, labels)
     shown: dict[str, Dataset] = {}

@@ -249,7 +249,8 @@ def test_all_data_are_checked_before_the_first_fit(serve, fakes):
     del bad["validation"]
     serve(emodb=fakes.corpus(), urdu=bad)
     assert message(BenchmarkError, benchmark, Never(), ["emodb", "urdu"]) == (
-        "urdu: no validation split; expected train, validation, test. To do: build it again."
+        "urdu: no validation split; expected train, validation, test. "
+        "To do: leave the corpus out, or build a copy that has all three."
     )
 
 
