@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -78,3 +79,18 @@ class Finding:
     layout: str
     pairs: list[tuple[Audio, Row]]
     top: str
+
+
+def number_of(name: str, text: str | None, where: str) -> float | None:
+    """The number that a text spells; None for none.
+
+    Raises:
+        Problem: it spells none, or none that is finite.
+    """
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise Problem(where, f"{name} is {text!r}, not a number", "restore the annotation")
+    return number

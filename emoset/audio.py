@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,8 +213,9 @@ def _check_chunks(data: bytes, where: str, order: str, wanted: bytes) -> None:
 
 def _frames(rate: int, frames: int, start: float | None, end: float | None, where: str) -> tuple[int, int]:
     """First frame and number of frames of a segment."""
-    first = round((start or 0.0) * rate)
-    last = frames if end is None else round(end * rate)
+    finite = math.isfinite(start or 0.0) and math.isfinite(end or 0.0)
+    first = round((start or 0.0) * rate) if finite else -1
+    last = frames if end is None or not finite else round(end * rate)
     if not 0 <= first < last <= frames and frames > 0:
         raise AudioError(
             f"the segment {start or 0:g} to {last / rate:g} s does not lie in it; it has {frames / rate:g} s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -157,7 +158,7 @@ def _rows(way: Table | Reader, tree: RawTree, names: list[str], account: Account
         return [row for name in files for row in _table_rows(way, tree, name)]
     merged: dict[tuple[str, float | None, float | None], Row] = {}
     for name in files:
-        for row in way.read(name, tree.text(name, way.encoding)):
+        for row in _read(way, tree, name):
             where = row.where or name
             place = (row.key, row.start, row.end)
             known = merged.get(place)
@@ -172,6 +173,18 @@ def _rows(way: Table | Reader, tree: RawTree, names: list[str], account: Account
             fields = {**(known.fields if known else {}), **row.fields}
             merged[place] = Row(row.key, fields, known.where if known else where, row.start, row.end)
     return list(merged.values())
+
+
+def _read(way: Reader, tree: RawTree, name: str) -> list[Row]:
+    """The rows of one annotation file; whatever a recipe's function stumbles over is the file's fault, and named."""
+    text = tree.text(name, way.encoding)
+    try:
+        return list(way.read(name, text))
+    except (ValueError, LookupError, TypeError, AttributeError, csv.Error) as error:
+        raise RawDataError(
+            f"it cannot be read as an annotation file ({type(error).__name__}: {error})", where=name,
+            cure="restore it from the distribution",
+        ) from error  # fmt: skip
 
 
 def _table_rows(way: Table, tree: RawTree, name: str) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from emoset.account import Account, Audio, Finding
+from emoset.account import Account, Audio, Finding, Problem, number_of
 from emoset.parts import Manifest, Row, Way
 from emoset.tree import RawTree
 from emoset.words import plain, split_name
@@ -87,9 +87,9 @@ def _rows(name: str, split: str | None, top: str, tree: RawTree, account: Accoun
             account.reject(where, f"there is no file {file}", "correct the path; it starts at the folder of the list")
             continue
         try:
-            start, end = (float(v) if v else None for v in (values.pop("start", ""), values.pop("end", "")))
-        except ValueError as error:
-            account.reject(where, f"start or end is no number ({error})", "give seconds, such as 1.25")
+            start, end = (number_of(f, values.pop(f, ""), where) for f in ("start", "end"))
+        except Problem as problem:
+            account.rejected.append(problem.rejection)
             continue
         fields = {f: v for f, v in values.items() if v} | ({"split": split} if split else {})
         key = file.removeprefix(top).rpartition(".")[0]

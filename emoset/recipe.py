@@ -47,7 +47,7 @@ class Variant(Part):
         title: what distinguishes it.
     """
 
-    id: Text
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*(-[a-z0-9_]+)+$")
     title: Text
     found_by: Way | tuple[Way, ...] | None = None
     labels: Frozen[str, str] | None = None
@@ -152,6 +152,9 @@ class Recipe(Part):
             raise ValueError("labels must not be empty")
         if not self.ways:
             raise ValueError("found_by must not be empty")
+        strangers = [v.id for v in self.variants if not v.id.startswith(f"{self.id}-")]
+        if strangers:
+            raise ValueError(f"variant {', '.join(strangers)} must be named {self.id}-<something>")
         both = sorted(set(self.labels) & set(self.leave_out))
         if both:
             raise ValueError(f"code {', '.join(both)} stands in labels and in leave_out")

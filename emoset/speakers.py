@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from emoset.account import Account, Problem
+from emoset.account import Account, Problem, number_of
 from emoset.parts import SpeakerTable
 from emoset.schema import GENDERS, SPLITS
 from emoset.tree import RawTree, match_tail, tail_pattern
@@ -108,15 +108,3 @@ def gender_of(text: str | None, where: str) -> str | None:
     if gender_name(text) is None:
         raise Problem(where, f"unknown gender {text!r}", "write female, male or child")
     return gender_name(text)
-
-
-def number_of(name: str, text: str | None, where: str) -> float | None:
-    """The number that a text spells; None for none.
-
-    Raises:
-        Problem: it spells none.
-    """
-    try:
-        return float(text) if text else None
-    except ValueError:
-        raise Problem(where, f"{name} is {text!r}, not a number", "restore the annotation") from None

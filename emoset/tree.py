@@ -98,6 +98,16 @@ class RawTree:
         Raises:
             RawDataError: a column is missing, or a row has too few.
         """
+        try:
+            yield from self._rows(name, encoding, delimiter, columns, optional or {})
+        except csv.Error as error:
+            raise RawDataError(
+                f"it cannot be read as a table ({error})", where=name, cure="restore the file from the distribution"
+            ) from None
+
+    def _rows(
+        self, name: str, encoding: str, delimiter: str, columns: Mapping[str, str], optional: Mapping[str, str]
+    ) -> Iterator[tuple[int, dict[str, str]]]:
         reader = csv.DictReader(io.StringIO(self.text(name, encoding)), delimiter=delimiter)
         titles = [t.strip() for t in reader.fieldnames or ()]
         reader.fieldnames = titles
@@ -109,7 +119,7 @@ class RawTree:
                 expected=f"columns {', '.join(columns.values())}; found {', '.join(titles) or 'none'}",
                 cure="restore the file from the distribution",
             )
-        columns = {**{f: c for f, c in (optional or {}).items() if c in titles}, **columns}
+        columns = {**{f: c for f, c in optional.items() if c in titles}, **columns}
         for row in reader:
             values = {f: row[c] for f, c in columns.items()}
             if any(v is None for v in values.values()):

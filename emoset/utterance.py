@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from emoset.account import Audio, Problem
+from emoset.account import Audio, Problem, number_of
 from emoset.labels import MEANINGS, Meaning
 from emoset.parts import Row
-from emoset.speakers import Speaker, gender_of, number_of
+from emoset.speakers import Speaker, gender_of
 from emoset.words import plain
 
 if TYPE_CHECKING:

@@ -79,7 +79,9 @@ def test_segments_are_cut_exactly() -> None:
     assert np.array_equal(decode(_file(samples), "x", 0.25, 0.5).samples, samples[4000:8000])
 
 
-@pytest.mark.parametrize(("start", "end"), [(0.5, 1.5), (1.0, 2.0), (0.6, 0.5), (-0.5, 0.5)])
+@pytest.mark.parametrize(
+    ("start", "end"), [(0.5, 1.5), (1.0, 2.0), (0.6, 0.5), (-0.5, 0.5), (float("nan"), 0.5), (0.0, float("inf"))]
+)
 def test_a_segment_outside_the_file_is_refused(start: float, end: float) -> None:
     with pytest.raises(AudioError, match=r"x\.wav: the segment .* does not lie in it; it has 1 s"):
         decode(_file(np.zeros(SAMPLING_RATE, np.int16)), "x.wav", start, end)

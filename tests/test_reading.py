@@ -99,7 +99,7 @@ def test_the_emonet_layout_is_read(tmp_path: Path) -> None:
         ("path,label,split\nabsent.wav,A,train\n", r"manifest\.csv, line 2: there is no file absent\.wav"),
         ("path,label,split\nb.wav,A,holdout\n", r"split 'holdout' is in no split"),
         ("path,mood,split\nb.wav,A,train\n", r"column label is missing"),
-        ("path,label,split,start\nb.wav,A,train,soon\n", r"line 2: start or end is no number"),
+        ("path,label,split,start\nb.wav,A,train,soon\n", r"line 2: start is 'soon', not a number"),
         ("path,label,split,gender\nb.wav,A,train,x\n", r"line 2: unknown gender 'x'"),
         ("path,label,split,age\nb.wav,A,train,old\n", r"line 2: age is 'old', not a number"),
     ],

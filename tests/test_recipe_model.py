@@ -99,6 +99,12 @@ def test_a_variant_shares_the_reading_and_not_the_counts() -> None:
     assert full.version == main.version
 
 
+@pytest.mark.parametrize("name", ["../emodb-x", "emodb", "emodb-", "emodb-X", "urdu-x", "emodb-a/b"])
+def test_a_variant_is_named_after_its_corpus_and_nowhere_else(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"id: String should match pattern|must be named emodb-<something>"):
+        _with(variants=(Variant(id=name, title="x"),))
+
+
 def test_a_variant_cannot_have_unknown_classes() -> None:
     variant = Variant(id="emodb-x", title="x", labels={"W": "wrath"})
     from emoset.recipe import as_variant
