@@ -119,6 +119,10 @@ Made by `make campaign`.
 A mutant is harmless if the build gives the same rows and samples; reported if it is refused or noted with the file's
 name (or, where a file is gone, the differing count); indexed if only the index of the true distribution tells.
 
+Two limits. A twin tells its own counts, so every lost file is noticed here; of a true corpus only those with verified
+counts (`expect`) refuse a lost file, the others at most warn. And a mutant is compared with an index made of its own
+twin; indexes of true distributions exist for emodb, urdu, cremad and ravdess alone.
+
 {parts[2]}"""
     (ROOT / "docs" / "figures.md").write_text(text, encoding="utf-8", newline="\n")
     print(text)

@@ -88,6 +88,13 @@ def read_raw(recipe: Recipe, root: Path, pattern: str | None = None) -> Reading:
     account = Account()
     for name in tree.clashes:
         account.reject(name, "two files have this name up to Unicode normalisation", "remove one of them")
+    for name in tree.irregular:
+        if rule := ignoring_rule(name, recipe.ignore) or ignoring_rule(name, JUNK):
+            account.ignored[rule].append(name)
+        else:
+            account.reject(
+                name, "it is no regular file but a pipe, a device or a broken link", "remove it or mend the link"
+            )
     twin = _twin_counts(recipe, tree, account)
     candidates = [n for n in tree.files if _is_candidate(n, recipe, account)]
     found = find(recipe, tree, candidates, account, pattern)

@@ -133,10 +133,12 @@ def _names_in(path: Path) -> list[str]:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
         raise unknown_name("collection", str(path), COLLECTIONS, f"mend the file ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise RecipeError("it is not UTF-8 text", where=str(path), expected="one name a line") from None
     names = [name for line in lines if (name := line.partition("#")[0].strip())]
     for name in names:
-        if name == str(path):
-            raise RecipeError("the collection names itself", where=str(path))
+        if name.endswith(".txt"):  # such files could name each other for ever
+            raise RecipeError(f"it names the file {name}", where=str(path), expected="corpora and collections by name")
     return names
 
 
@@ -188,7 +190,7 @@ def _from_file(path: Path) -> Recipe:
         spec.loader.exec_module(module)
     except RecipeError as error:
         raise RecipeError(f"{error}", where=str(path)) from None
-    except (ImportError, SyntaxError, NameError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever a user's module raises is said of that module
         raise RecipeError(f"it cannot be imported: {type(error).__name__}: {error}", where=str(path)) from None
     return _recipe_of(module, str(path))
 

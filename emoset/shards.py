@@ -27,6 +27,12 @@ FORMAT_VERSION: Final = 1
 """Version of the layout of a built folder; a reader refuses newer ones."""
 
 
+_REQUIRED: Final = {
+    "corpus", "configuration", "title", "recipe_version", "licence", "citation", "speaker_independent", "split_hash",
+    "partial", "synthetic", "classes", "splits", "shards",
+}  # fmt: skip
+"""What every reader of a manifest relies on."""
+
 HOME_VARIABLE: Final = "EMOSET_HOME"
 """Environment variable: the default data folder."""
 
@@ -169,7 +175,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     again = "build the corpus again with 'emoset build'"
     try:
         manifest = json.loads(path.read_text("utf-8"))
-        version = manifest["format_version"]
+        version = int(manifest["format_version"])
     except FileNotFoundError:
         raise DataFolderError(
             "there is no manifest.json", where=str(folder), expected="a built corpus", cure=again
@@ -181,6 +187,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"it was built in format {version}", where=str(folder), expected=f"format {FORMAT_VERSION} or older",
             cure="upgrade emoset-speech",
         )  # fmt: skip
+    lacking = sorted(_REQUIRED - set(manifest))
+    if lacking:
+        raise DataFolderError(f"the manifest is damaged: it lacks {', '.join(lacking)}", where=str(path), cure=again)
     return dict(manifest)
 
 

@@ -44,8 +44,12 @@ class RawTree:
             )
         self._found: dict[str, Path] = {}
         self.clashes: list[str] = []
+        self.irregular: list[str] = []
         for path in _walk(root, root, frozenset()):
             name = unicodedata.normalize("NFC", path.relative_to(root).as_posix())
+            if not path.is_file():  # a pipe would block whoever reads it
+                self.irregular.append(name)
+                continue
             if name in self._found:
                 self.clashes.append(name)
             self._found[name] = path

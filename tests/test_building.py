@@ -158,7 +158,9 @@ def test_an_edited_manifest_is_named(data: Path) -> None:
     assert emoset.verify(data, progress=False).changed == ("cremad/manifest.json: its digest differs, it was edited",)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version": 2}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format_version": 2}', '{"format_version": "1"}', '{"format_version": 1}']
+)
 def test_a_damaged_or_newer_manifest_is_named(text: str, data: Path) -> None:
     (data / "cremad" / "manifest.json").write_text(text)
     [message, *_] = emoset.verify(data, ["cremad"], progress=False).changed

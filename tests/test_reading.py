@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -402,3 +403,17 @@ def test_a_later_way_serves_where_the_annotations_are_missing(raw_twins: Path, t
     (root / "data.tsv").unlink()
     assert {u.id: (u.label, u.speaker, u.gender, u.split, u.file) for u in recipe.utterances(root)} == told
     assert not any(i.endswith(".wav") for i in told)
+
+
+def test_a_pipe_or_a_broken_link_is_named_and_never_read(raw_twins: Path, tmp_path: Path) -> None:
+    raw = Path(shutil.copytree(raw_twins / "emodb", tmp_path / "emodb"))
+    first = sorted((raw / "wav").iterdir())[0]
+    first.unlink()
+    os.mkfifo(first)
+    (raw / "wav" / "gone.wav").symlink_to("nowhere.wav")
+    (raw / ".socket").symlink_to("nowhere")
+    messages = [str(r) for r in read_raw(emoset.get_recipe("emodb"), raw).rejected]
+    told = "it is no regular file but a pipe, a device or a broken link. To do: remove it or mend the link."
+    assert f"wav/{first.name}: {told}" in messages
+    assert f"wav/gone.wav: {told}" in messages
+    assert not any(".socket" in m for m in messages)

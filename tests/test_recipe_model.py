@@ -151,6 +151,8 @@ def test_a_recipe_of_ones_own_is_found_by_path_and_by_folder(tmp_path: Any, monk
         ("import nothing_like_this", "it cannot be imported: ModuleNotFoundError"),
         ("def", "it cannot be imported: SyntaxError"),
         ("x = 1", "it holds no RECIPE"),
+        ("1 / 0", "it cannot be imported: ZeroDivisionError"),
+        ("open('absent')", "it cannot be imported: FileNotFoundError"),
         (MINE.replace("acted", "real"), "recipe mine: kind: Input should be"),
         (MINE.replace('"mine"', '"emodb"'), "a second recipe for corpus 'emodb'"),
     ],
@@ -163,3 +165,23 @@ def test_a_broken_recipe_module_is_named(
     with pytest.raises(RecipeError, match=r"mine\.py: ") as caught:
         emoset.list_corpora()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"emodb\nother.txt\n", r"mine\.txt: it names the file other\.txt; expected corpora and collections by name"),
+        (b"\xff\xfe", r"mine\.txt: it is not UTF-8 text"),
+        (b"emodbb\n", r"unknown corpus 'emodbb'"),
+    ],
+)
+def test_a_wrong_collection_file_is_explained(content: bytes, message: str, tmp_path: Any) -> None:
+    (tmp_path / "mine.txt").write_bytes(content)
+    with pytest.raises(emoset.EmosetError, match=message):
+        emoset.list_corpora(collection=str(tmp_path / "mine.txt"))
+
+
+def test_a_collection_file_is_read(tmp_path: Any) -> None:
+    (tmp_path / "mine.txt").write_text("emodb  # the German one\n\niemocap-full\n")
+    found = emoset.list_corpora(collection=str(tmp_path / "mine.txt"))
+    assert [r.configuration for r in found] == ["emodb", "iemocap-full"]
