@@ -17,7 +17,8 @@ import emoset
 from emoset.building import BuildReport
 from emoset.errors import EmosetError
 from emoset.indexing import load_index, make_index, verify_raw
-from emoset.shards import default_data_dir, write_text
+from emoset.shards import default_data_dir
+from emoset.staging import write_text
 
 app = typer.Typer(
     help="EmoSet (speech): recipes, shards, loading and a benchmark for speech emotion recognition.",

@@ -56,6 +56,14 @@ class AudioError(EmosetError, ValueError):
     """A file does not hold the audio that its name promises."""
 
 
+class FetchError(EmosetError, RuntimeError):
+    """A download failed, or what arrived is not what was asked for; nothing was kept."""
+
+
+class ArchiveError(EmosetError, ValueError):
+    """An archive is damaged, or holds what must not be unpacked; nothing was unpacked."""
+
+
 class BuildError(EmosetError, RuntimeError):
     """A build was refused; no shards were written. ``report`` accounts for every file."""
 

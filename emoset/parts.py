@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -101,19 +102,44 @@ def template_names(template: str) -> set[str]:
 
 
 class Source(Part):
-    """Where a corpus can be fetched: one archive or file, with what is known to check it by.
+    """One file of a distribution: where it is fetched, what it is checked by, how it is unpacked.
+
+    A ``{path}`` in the address stands for every file of the corpus's index, fetched one by one.
 
     Args:
-        url: address, in order of preference among a recipe's sources.
+        url: address.
+        mirrors: further addresses of the same bytes, in order of preference.
+        name: of the file; default: the last part of the address.
         bytes: size where published.
         sha256: hash where published or measured.
         md5: the owner's hash, where the owner gives that.
+        into: folder below the raw root that it is unpacked or put into; default: the raw root itself.
+        encoding: legacy code page of the member names of an archive, such as ``cp850``.
     """
 
     url: Text
+    mirrors: tuple[Text, ...] = ()
+    name: Text | None = None
     bytes: int | None = Field(default=None, gt=0)
     sha256: Sha256 | None = None
     md5: Md5 | None = None
+    into: Text | None = None
+    encoding: Text | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name it is stored under while it is fetched.
+
+        Example:
+            >>> Source(url="https://zenodo.org/records/1/files/A%20B.zip?download=1").file_name
+            'A B.zip'
+        """
+        return self.name or unquote(urlsplit(self.url).path).rstrip("/").rpartition("/")[2]
+
+    @property
+    def hashed(self) -> bool:
+        """Whether a hash is known, so that other bytes are refused."""
+        return self.sha256 is not None or self.md5 is not None
 
 
 class PathPattern(Part):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from emoset.errors import DataFolderError
 from emoset.schema import SPLITS, arrow_schema
+from emoset.staging import write_text
 
 BATCH_ROWS: Final = 100
 """Rows in a record batch: small enough for random access."""
@@ -132,25 +132,6 @@ def split_hash(rows: Iterator[tuple[str, str, str]]) -> str:
     """
     lines = sorted("\t".join(row) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file so that it is there whole or not at all."""
-    write_whole(path, text.encode())
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a small file so that it is there whole or not at all, and return its path."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def manifest_digest(manifest: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from emoset.schema import SPLITS
-from emoset.shards import built_configurations, read_manifest, write_text
+from emoset.shards import built_configurations, read_manifest
+from emoset.staging import write_text
 
 README = "README.md"
 

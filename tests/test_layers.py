@@ -14,9 +14,10 @@ ROOT = Path(__file__).parent.parent
 
 # A module imports only from its own layer or from those above it.
 LAYERS = [
-    ["errors", "schema", "labels"],
+    ["errors", "schema", "labels", "staging", "progress"],
+    ["fetching", "archives"],
     ["words", "splits"],
-    ["regextree", "patterns", "profiles", "vocaltract", "synthesis", "audio", "progress"],
+    ["regextree", "patterns", "profiles", "vocaltract", "synthesis", "audio"],
     ["parts"],
     ["tree"],
     ["account"],

@@ -13,7 +13,7 @@ import numpy as np
 
 from emoset.benchmarking.results import CorpusResult, Results
 from emoset.errors import BenchmarkError
-from emoset.shards import write_whole
+from emoset.staging import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

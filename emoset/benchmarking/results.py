@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from emoset.benchmarking.metrics import Interval, confusion_matrix
 from emoset.errors import BenchmarkError, unknown_name
-from emoset.shards import write_whole
+from emoset.staging import write_whole
 
 FEW_SPEAKERS: Final = 5
 """Below this number of test speakers a note calls the interval a rough one."""
