@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from emoset.benchmarking import benchmark
     from emoset.building import build
     from emoset.checking import check
+    from emoset.downloading import download
     from emoset.errors import EmosetError
     from emoset.loading import load_dataset, load_folds
+    from emoset.locating import locate, status
     from emoset.registry import get_recipe, list_corpora
     from emoset.twins import twin
     from emoset.verifying import verify
 
 __all__ = [
-    "EmosetError", "benchmark", "build", "check", "get_recipe", "list_corpora", "load_dataset", "load_folds", "twin",
-    "verify",
+    "EmosetError", "benchmark", "build", "check", "download", "get_recipe", "list_corpora", "load_dataset",
+    "load_folds", "locate", "status", "twin", "verify",
 ]  # fmt: skip
 
 # Looked up on first use: `import emoset` costs next to nothing and pulls in neither torch nor datasets.
@@ -32,10 +34,13 @@ _HOMES = {
     "benchmark": "emoset.benchmarking",
     "build": "emoset.building",
     "check": "emoset.checking",
+    "download": "emoset.downloading",
     "get_recipe": "emoset.registry",
     "list_corpora": "emoset.registry",
     "load_dataset": "emoset.loading",
     "load_folds": "emoset.loading",
+    "locate": "emoset.locating",
+    "status": "emoset.locating",
     "twin": "emoset.twins",
     "verify": "emoset.verifying",
 }

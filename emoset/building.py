@@ -4,99 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import uuid
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import soundfile
+from loky import ProcessPoolExecutor, cpu_count
 
 from emoset.account import Rejection
-from emoset.audio import decode, read_bytes, sample_hash, wav_bytes
-from emoset.errors import AudioError, BuildError, RawDataError
+from emoset.containers import ffmpeg_version
+from emoset.converting import Converted, Task, convert, end_with, tasks
+from emoset.downloading import find_raw_root
+from emoset.errors import BuildError, EmosetError, RawDataError
 from emoset.indexing import compare_with_index
 from emoset.progress import Progress
-from emoset.reading import Reading, differences, read_raw
+from emoset.reading import Reading, read_raw
 from emoset.recipe import Recipe
 from emoset.registry import get_recipe, resolve
-from emoset.schema import COLUMNS, SPLITS
-from emoset.shards import FORMAT_VERSION, ShardWriter, default_data_dir, file_hash, split_hash, write_manifest
+from emoset.remote import is_address, upload
+from emoset.reports import AUDIO_TABLE, BuildReport, CorpusReport, Tally, manifest, report_of
+from emoset.schema import SPLITS
+from emoset.shards import SHARD_BYTES, FileFacts, ShardWriter, default_data_dir, read_manifest, write_manifest
+from emoset.staging import put_in_place, remove_leftovers, staged, write_whole
+from emoset.stamps import fingerprint, is_unchanged, write_stamp
 from emoset.summary import write_readme
-from emoset.utterance import Utterance
+from emoset.tree import RawTree
+from emoset.verifying import check_configuration
 
-RAW_VARIABLE = "EMOSET_RAW"
-"""Environment variable: folder that holds one raw root per corpus, named by its id."""
+_AHEAD = 2
+"""Tasks under way besides those that the workers are at."""
 
-_GROUP = 16
-"""Utterances converted by one task: few enough for bounded memory, enough to make tasks worth sending."""
-
-
-@dataclass(frozen=True)
-class CorpusReport:
-    """What became of every file of one corpus.
-
-    Args:
-        configuration: corpus or variant.
-        folder: where the shards lie; None if none were written.
-        used: files that became utterances.
-        annotations: files that labels or speakers were read from.
-        ignored, excluded: rule or reason to files.
-        rejected: what is not as the recipe says.
-        warnings: differences from published counts.
-        manifest: as written.
-    """
-
-    configuration: str
-    folder: Path | None
-    used: tuple[str, ...]
-    annotations: tuple[str, ...]
-    ignored: Mapping[str, tuple[str, ...]]
-    excluded: Mapping[str, tuple[str, ...]]
-    rejected: tuple[Rejection, ...]
-    warnings: tuple[str, ...]
-    manifest: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        lines = [f"{self.configuration}: {len(self.used)} files used, {len(self.annotations)} annotation files"]
-        lines += [f"  ignored {len(v)}: {k}" for k, v in self.ignored.items()]
-        lines += [
-            f"  excluded {len(v)}: {k} ({', '.join(v[:3])}{', ...' * (len(v) > 3)})" for k, v in self.excluded.items()
-        ]
-        lines += [f"  rejected {r}" for r in self.rejected]
-        lines += [f"  note: {w}" for w in self.warnings]
-        if self.folder:
-            partial = " PARTIAL: some files were rejected" if self.manifest["partial"] else ""
-            lines.append(f"  -> {self.folder}{partial}")
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """The reports of all corpora of a build."""
-
-    corpora: tuple[CorpusReport, ...]
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.corpora))
-
-
-@dataclass(frozen=True, slots=True)
-class _Converted:
-    """One utterance with its stored audio, or the reason why there is none."""
-
-    utterance: Utterance
-    wav: bytes = b""
-    sha256: str = ""
-    seconds: float = 0.0
-    clipped: int = 0
-    form: str = ""
-    source: tuple[int, str] = (0, "")
-    rejection: Rejection | None = None
+_WORTHWHILE = 0.5
+"""Seconds of work after which it pays to start processes, which takes about as long."""
 
 
 def build(
@@ -106,20 +51,28 @@ def build(
     *,
     allow_partial: bool = False,
     pattern: str | None = None,
-    workers: int | None = None,
+    rebuild: bool = False,
+    shard_bytes: int = SHARD_BYTES,
+    workers: int | Executor | None = None,
+    scheduler: str | None = None,
     progress: bool = True,
 ) -> BuildReport:
-    """Build corpora into shards.
+    """Build corpora into shards; what has not changed since it was built is left as it is.
 
     Args:
         corpora: name or names of corpora or variants, or the path of a recipe module.
         raw: raw root of the one corpus; or the folder that holds ``<id>/`` for each corpus; or a mapping of
-            corpus id to raw root. Default: ``$EMOSET_RAW/<id>``.
-        out: data folder; default: ``$EMOSET_HOME``, else the user's cache.
+            corpus id to raw root. Default: ``$EMOSET_RAW/<id>``, where open corpora are downloaded to if absent.
+        out: data folder, or the address of one in an object store, which gets what is finished; default:
+            ``$EMOSET_HOME``, else the user's cache.
         allow_partial: write shards although files were rejected; manifest and dataset stay marked as partial.
         pattern: a path pattern with the groups label, and speaker, gender, split where paths tell them: for one
             corpus whose layout is not public.
-        workers: threads; default: the number of cores, at most 8.
+        rebuild: build again even if nothing has changed.
+        shard_bytes: size at which a shard is closed.
+        workers: processes, by default one per core and at most 8; or any standard executor, whose workers must see
+            the raw root under the same path.
+        scheduler: address of a Dask scheduler whose workers do the work instead, such as ``tcp://host:8786``.
         progress: show a progress bar.
 
     Returns:
@@ -129,6 +82,7 @@ def build(
         BuildError: something is not as the recipe says; nothing was written for that corpus. Its ``report``
             attribute holds the account.
         RawDataError: a raw root is missing, empty or of another corpus.
+        FetchError: a corpus could not be downloaded.
         UnknownNameError: there is no such corpus.
 
     Example:
@@ -136,73 +90,138 @@ def build(
         >>> with tempfile.TemporaryDirectory() as out:
         ...     [report] = build("emodb", raw=raw, out=out, progress=False).corpora
         ...     report.rejected, report.manifest["synthetic"], sorted(p.name for p in report.folder.iterdir())[0]
-        ((), True, 'manifest.json')
+        ((), True, 'audio.csv')
     """
+    if is_address(out):
+        with tempfile.TemporaryDirectory(prefix="emoset-") as folder:
+            report = build(
+                corpora, raw, folder, allow_partial=allow_partial, pattern=pattern, shard_bytes=shard_bytes,
+                workers=workers, scheduler=scheduler, progress=progress,
+            )  # fmt: skip
+            places = upload(Path(folder), str(out), [each.configuration for each in report.corpora])
+        return BuildReport(tuple(replace(r, folder=p) for r, p in zip(report.corpora, places, strict=True)))
     names = resolve(corpora if isinstance(corpora, str) else list(corpora))
     recipes = [get_recipe(name) for name in names]
-    roots = [_raw_root(recipe, raw, len(recipes)) for recipe in recipes]
     data_dir = Path(out) if out is not None else default_data_dir()
-    reports = []
-    with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 8)) as executor:
-        for recipe, root in zip(recipes, roots, strict=True):
-            reports.append(
-                build_corpus(
-                    recipe, root, data_dir, executor, allow_partial=allow_partial, pattern=pattern, progress=progress
-                )
-            )
-    return BuildReport(tuple(reports))
-
-
-def _raw_root(recipe: Recipe, raw: str | Path | Mapping[str, str | Path] | None, corpora: int) -> Path:
-    if isinstance(raw, Mapping):
-        for name in (recipe.configuration, recipe.id):
-            if name in raw:
-                return Path(raw[name])
-    else:
-        parent = raw if raw is not None else os.environ.get(RAW_VARIABLE)
-        if parent:
-            inside = [Path(parent) / name for name in (recipe.raw_name, recipe.id)]
-            found = next((folder for folder in inside if folder.is_dir()), None)
-            return found or (Path(parent) if raw is not None and corpora == 1 else inside[-1])
-    raise RawDataError(
-        "no raw folder is given", where=recipe.id,
-        expected="the folder that holds the corpus as distributed",
-        cure=f"give it with --raw {recipe.id}=FOLDER, or set {RAW_VARIABLE} to the folder of {recipe.id}/",
-    )  # fmt: skip
-
-
-def build_corpus(
-    recipe: Recipe,
-    root: Path,
-    data_dir: Path,
-    executor: Executor,
-    *,
-    allow_partial: bool,
-    pattern: str | None,
-    progress: bool,
-) -> CorpusReport:
-    """Build one corpus through any standard executor. See `build`."""
-    try:
-        reading = read_raw(recipe, root, pattern)
-    except RawDataError as error:
-        raise _better_message(error, recipe, root) from None
+    settings = Settings(data_dir, allow_partial, pattern, rebuild, shard_bytes, progress)
+    roots = [find_raw_root(recipe, raw, len(recipes), progress) for recipe in recipes]
     data_dir.mkdir(parents=True, exist_ok=True)
-    folder = data_dir / f".building-{recipe.configuration}-{uuid.uuid4().hex}"
-    folder.mkdir()
+    remove_leftovers(data_dir)
+    with _workers(workers, scheduler) as crew:
+        return BuildReport(
+            tuple(build_corpus(recipe, root, crew, settings) for recipe, root in zip(recipes, roots, strict=True))
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to build, and where to; see `build`."""
+
+    data_dir: Path
+    allow_partial: bool
+    pattern: str | None
+    rebuild: bool
+    shard_bytes: int
+    progress: bool
+
+
+@dataclass
+class Crew:
+    """Who converts: an executor by somebody else, or processes of our own, started when there is enough to do.
+
+    Args:
+        count: number of workers.
+        foreign: an executor whose workers may be on other machines; what they made is sent back.
+    """
+
+    count: int
+    foreign: Executor | None = None
+    _own: Any = None
+    _alone: float = 0.0
+
+    def submit(self, task: Task, part: Path) -> Future[Converted]:
+        """Have a task done, at once by this process as long as it is not worth starting others."""
+        if self.foreign is not None:
+            return self.foreign.submit(convert, task)
+        if self.count == 1 or self._alone < _WORTHWHILE:
+            start = time.perf_counter()
+            future: Future[Converted] = Future()
+            future.set_result(convert(task))
+            self._alone += time.perf_counter() - start
+            return future
+        if self._own is None:
+            # Processes, since threads would wait for each other between the many short calls into libraries.
+            self._own = ProcessPoolExecutor(self.count, initializer=end_with, initargs=(os.getpid(),))
+        done: Future[Converted] = self._own.submit(convert, replace(task, part=str(part)))
+        return done
+
+    def leave(self) -> None:
+        """Send our own processes home, whatever they are at."""
+        if self._own is not None:
+            self._own.shutdown(kill_workers=True)
+
+
+@contextmanager
+def _workers(workers: int | Executor | None, scheduler: str | None) -> Iterator[Crew]:
+    if scheduler is not None:
+        distributed = import_module("distributed")
+        try:
+            client = distributed.Client(scheduler, timeout=30)
+        except (OSError, ValueError) as error:
+            raise BuildError(
+                f"no Dask scheduler answers ({error})", where=scheduler, expected="an address such as tcp://host:8786",
+                cure="start one with 'dask scheduler', and workers with 'dask worker'",
+            ) from None  # fmt: skip
+        with client:
+            yield Crew(max(sum(client.nthreads().values()), 1), client.get_executor())
+    elif isinstance(workers, Executor):
+        yield Crew(int(getattr(workers, "_max_workers", 8)), workers)
+    else:
+        crew = Crew(workers or min(cpu_count(), 8))
+        try:
+            yield crew
+        finally:
+            crew.leave()
+
+
+def build_corpus(recipe: Recipe, root: Path, crew: Crew, settings: Settings) -> CorpusReport:
+    """Build one corpus. See `build`."""
+    tree = RawTree(root)
+    target = settings.data_dir / recipe.configuration
+    made_from = {
+        "raw": tree.state,
+        "fingerprint": fingerprint(
+            recipe, pattern=settings.pattern, allow_partial=settings.allow_partial, shard_bytes=settings.shard_bytes
+        ),
+    }
+    if not settings.rebuild and is_unchanged(settings.data_dir, recipe.configuration, **made_from):
+        return report_of(read_manifest(target), target, unchanged=True)
     try:
-        report = _write(reading, folder, executor, progress)
-        if report.rejected and not allow_partial:
+        reading = read_raw(recipe, tree, settings.pattern)
+    except RawDataError as error:
+        raise _better_message(error, recipe, tree) from None
+    with staged(target) as folder:
+        folder.mkdir()
+        report = _write(reading, folder, crew, settings)
+        if report.rejected and not settings.allow_partial:
             raise _refused(report)
         if not report.used:
             raise _refused(
                 replace(report, rejected=(*report.rejected, Rejection(str(root), "nothing is left", "see above")))
             )
-        target = data_dir / recipe.configuration
-        _put_in_place(folder, target)
-        write_readme(data_dir)
-        return replace(report, folder=target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not _stands_already(folder, target):
+            put_in_place(folder, target)
+    write_readme(settings.data_dir)
+    write_stamp(settings.data_dir, recipe.configuration, **made_from)
+    return replace(report, folder=target)
+
+
+def _stands_already(folder: Path, target: Path) -> bool:
+    """Whether just what was built is there, unharmed: then who reads it now is not disturbed."""
+    if not target.is_dir():
+        return False
+    told = check_configuration(target, target.name)
+    return not told.problems and read_manifest(target)["digest"] == read_manifest(folder)["digest"]
 
 
 def _refused(report: CorpusReport) -> BuildError:
@@ -216,14 +235,14 @@ def _refused(report: CorpusReport) -> BuildError:
     return error
 
 
-def _better_message(error: RawDataError, recipe: Recipe, root: Path) -> RawDataError:
+def _better_message(error: RawDataError, recipe: Recipe, tree: RawTree) -> RawDataError:
     """Where nothing matches, say which corpus the folder looks like."""
     if "none of the" not in error.got:
         return error
     counts: dict[str, int] = {}
     for other in (r for r in map(get_recipe, resolve("all")) if r.id != recipe.id):
         try:
-            reading = read_raw(other, root)
+            reading = read_raw(other, tree)
         except RawDataError:
             continue
         if reading.layout == "distribution":  # a folder per class could be anybody's
@@ -237,165 +256,67 @@ def _better_message(error: RawDataError, recipe: Recipe, root: Path) -> RawDataE
     return error
 
 
-def _put_in_place(folder: Path, target: Path) -> None:
-    """Exchange the built folder for what stands there; each rename is atomic."""
-    if target.exists():
-        old = target.with_name(f".old-{target.name}-{uuid.uuid4().hex}")
-        target.rename(old)
-        folder.rename(target)
-        shutil.rmtree(old)
-    else:
-        folder.rename(target)
-
-
-def _write(reading: Reading, folder: Path, executor: Executor, progress: bool) -> CorpusReport:
-    recipe, rejected = reading.recipe, list(reading.rejected)
-    written: list[Utterance] = []
-    seconds: dict[str, float] = defaultdict(float)
-    sources: dict[str, tuple[int, str]] = {}
-    clipped = 0
-    notes: list[str] = []
-    forms: dict[str, list[str]] = defaultdict(list)
-    writers = {split: ShardWriter(folder, split) for split in SPLITS}
-    with Progress(recipe.configuration, len(reading.utterances), progress) as bar:
-        for done in _convert_all(reading, executor):
-            bar.advance()
-            if done.rejection:
-                rejected.append(done.rejection)
-                continue
-            u = done.utterance
-            sources[u.file] = done.source
-            seconds[u.split] += done.seconds
-            clipped += done.clipped
-            forms[done.form].append(u.path)
-            written.append(u)
-            writers[u.split].write(_row(done))
+def _write(reading: Reading, folder: Path, crew: Crew, settings: Settings) -> CorpusReport:
+    recipe, tally = reading.recipe, Tally(reading)
+    writers = {split: ShardWriter(folder, split, settings.shard_bytes) for split in SPLITS}
+    with Progress(recipe.configuration, len(reading.utterances), settings.progress) as bar:
+        for task, part, done in _convert_all(reading, folder, crew):
+            tally.add(task.utterances, done.told)
+            writer = writers[task.utterances[0].split]
+            writer.write(done.batches)
+            if part.exists():
+                writer.write_part(part)
+            bar.advance(len(task.utterances))
     for writer in writers.values():
         writer.close()
+    rejected, notes = [*reading.rejected, *tally.rejected], tally.notes()
     if not reading.synthetic and reading.layout == "distribution":
-        rejected += compare_with_index(recipe, sources, {u.file: u.path for u in written}, notes)
-    clauses = [] if reading.synthetic else differences(written, recipe.published)
-    usual = max(forms, key=lambda form: len(forms[form]), default="")
-    for form, names in sorted(forms.items()):
-        if form != usual:
-            shown = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
-            notes.append(f"{len(names)} of {len(written)} files are {form}, not {usual} as most: {shown}")
-    warnings = notes + ([f"published counts differ: {'; '.join(clauses)}"] if clauses else [])
-    if clipped:
-        warnings.append(f"{clipped} samples were clipped to 16 bits")
+        rejected += compare_with_index(recipe, tally.sources, {u.file: u.path for u in tally.written}, notes)
     for name in reading.annotations:
         data = reading.tree.path(name).read_bytes()
-        sources[name] = (len(data), hashlib.sha256(data).hexdigest())
-    manifest = _manifest(
-        reading, written, rejected, seconds, sources, warnings, [p for w in writers.values() for p in w.paths]
-    )
-    write_manifest(folder, manifest)
-    return CorpusReport(
-        recipe.configuration, None, tuple(dict.fromkeys(u.path for u in written)), reading.annotations,
-        reading.ignored, reading.excluded, tuple(rejected), tuple(warnings), manifest,
-    )  # fmt: skip
+        tally.sources[name] = (len(data), hashlib.sha256(data).hexdigest())
+    table = tally.audio_table()
+    write_whole(folder / AUDIO_TABLE, table)
+    tables: dict[str, FileFacts] = {AUDIO_TABLE: {"bytes": len(table), "sha256": hashlib.sha256(table).hexdigest()}}
+    shards = {name: facts for writer in writers.values() for name, facts in writer.shards.items()}
+    told = write_manifest(folder, manifest(tally, rejected, notes, shards, tables, _programs(tally)))
+    return report_of(told, None, used=list(dict.fromkeys(u.path for u in tally.written)))
 
 
-def _convert_all(reading: Reading, executor: Executor) -> Iterator[_Converted]:
-    """Convert in order, with a bounded number of tasks under way."""
-    waiting: deque[Future[list[_Converted]]] = deque()
-    for first in range(0, len(reading.utterances), _GROUP):
-        paths = [(u, reading.tree.path(u.path)) for u in reading.utterances[first : first + _GROUP]]
-        waiting.append(executor.submit(convert, paths, reading.recipe.channels))
-        if len(waiting) >= 8:
-            yield from waiting.popleft().result()
-    while waiting:
-        yield from waiting.popleft().result()
+def _programs(tally: Tally) -> dict[str, str]:
+    """Versions of programs that decoded something."""
+    used = any(form.startswith("ffmpeg") for form in tally.forms)
+    return {"ffmpeg": ffmpeg_version() or "unknown"} if used else {}
 
 
-def convert(utterances: Iterable[tuple[Utterance, Path]], channels: Literal["mean"] | int) -> list[_Converted]:
-    """Read, decode, resample and hash utterances; a task for any executor."""
-    results = []
-    for utterance, path in utterances:
-        try:
-            data = read_bytes(path, utterance.path)
-            sound = decode(data, utterance.path, utterance.start, utterance.end, channels)
-            if sound.samples.min() == sound.samples.max():
-                raise AudioError(
-                    "it is silent: all samples are equal", where=utterance.path,
-                    cure="copy it again, or exclude it with a reason",
-                )  # fmt: skip
-        except AudioError as error:
-            reason = error.got + (f"; expected {error.expected}" if error.expected else "")
-            results.append(
-                _Converted(utterance, rejection=Rejection(utterance.path, reason, error.cure or "copy it again"))
-            )
-            continue
-        source = (len(data), hashlib.sha256(data).hexdigest())
-        results.append(
-            _Converted(
-                utterance,
-                wav_bytes(sound.samples),
-                sample_hash(sound.samples),
-                sound.seconds,
-                sound.clipped,
-                sound.form,
-                source,
-            )
-        )
-    return results
+def _convert_all(reading: Reading, folder: Path, crew: Crew) -> Iterator[tuple[Task, Path, Converted]]:
+    """Convert in order, with a bounded number of tasks under way; what a task made is returned or in its part."""
+    recipe, tree = reading.recipe, reading.tree
+    waiting: deque[tuple[Task, Path, Future[Converted]]] = deque()
+    try:
+        for number, task in enumerate(tasks(reading.utterances, tree, recipe.channels, recipe.raw_pcm)):
+            part = folder / f"part-{number:06d}"
+            waiting.append((task, part, crew.submit(task, part)))
+            if len(waiting) >= crew.count + _AHEAD:
+                yield _finished(*waiting.popleft())
+        while waiting:
+            yield _finished(*waiting.popleft())
+    finally:
+        for _, _, future in waiting:
+            future.cancel()
 
 
-def _row(done: _Converted) -> dict[str, Any]:
-    row = asdict(done.utterance)
-    row["audio"] = {"bytes": done.wav, "path": done.utterance.file}
-    row["duration"], row["sha256"] = done.seconds, done.sha256
-    return {column: row[column] for column in COLUMNS}
-
-
-def _manifest(
-    reading: Reading,
-    written: Sequence[Utterance],
-    rejected: Sequence[Rejection],
-    seconds: Mapping[str, float],
-    sources: Mapping[str, tuple[int, str]],
-    warnings: Sequence[str],
-    shards: Sequence[Path],
-) -> dict[str, Any]:
-    """Everything about the build that depends on its inputs alone: no times, no paths of this machine."""
-    recipe = reading.recipe
-    by_split = {s: [u for u in written if u.split == s] for s in SPLITS}
-    return {
-        "format_version": FORMAT_VERSION,
-        "corpus": recipe.id,
-        "configuration": recipe.configuration,
-        "title": recipe.title,
-        "recipe_version": recipe.version,
-        "licence": recipe.licence,
-        "redistribute": recipe.redistribute,
-        "citation": recipe.citation,
-        "layout": reading.layout,
-        "speaker_independent": reading.speaker_independent,
-        "split_source": reading.split_source,
-        "split_hash": split_hash((u.id, u.split, u.label) for u in written),
-        "partial": bool(rejected),
-        "synthetic": reading.synthetic,
-        "classes": dict(sorted(Counter(u.label for u in written).items())),
-        "splits": {
-            split: {
-                "utterances": len(us),
-                "seconds": round(seconds[split], 3),
-                "speakers": sorted({u.speaker for u in us if u.speaker}),
-                "classes": dict(sorted(Counter(u.label for u in us).items())),
-            }
-            for split, us in by_split.items() if us
-        },
-        "shards": {p.name: {"bytes": p.stat().st_size, "sha256": file_hash(p)} for p in shards},
-        "sources": {path: {"bytes": size, "sha256": digest} for path, (size, digest) in sorted(sources.items())},
-        "ignored": {rule: list(files) for rule, files in reading.ignored.items()},
-        "excluded": {reason: list(files) for reason, files in reading.excluded.items()},
-        "rejected": [asdict(r) for r in rejected],
-        "warnings": list(warnings),
-        "software": {
-            "emoset": version("emoset-speech"),
-            "soundfile": version("soundfile"),
-            "libsndfile": soundfile.__libsndfile_version__,
-            "soxr": version("soxr"),
-            "pyarrow": version("pyarrow"),
-        },
-    }  # fmt: skip
+def _finished(task: Task, part: Path, future: Future[Converted]) -> tuple[Task, Path, Converted]:
+    try:
+        return task, part, future.result()
+    except (EmosetError, OSError):
+        raise
+    except Exception as error:
+        # Worker processes can be killed by the system for their memory, with whatever executor.
+        foreign = type(error).__module__.split(".")[0] == "distributed"
+        if not foreign and not isinstance(error, BrokenExecutor):
+            raise
+        raise BuildError(
+            f"a worker was lost while it read {task.utterances[0].path} and what follows ({type(error).__name__})",
+            where=task.utterances[0].corpus, cure="see what ended it (memory?), and run the same command again",
+        ) from None  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -10,13 +12,16 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
 import emoset
-from emoset.building import BuildReport
+from emoset.comparing import compare
 from emoset.errors import EmosetError
-from emoset.indexing import load_index, make_index, verify_raw
+from emoset.indexing import Index, load_index, make_index, sources_of, verify_raw
+from emoset.remote import is_address
+from emoset.reports import BuildReport
 from emoset.shards import default_data_dir
 from emoset.staging import write_text
 
@@ -28,7 +33,7 @@ _out = Console()
 
 _EXTRAS = {
     "torch": "torch", "safetensors": "torch", "accelerate": "torch", "audiomentations": "torch",
-    "sklearn": "baselines", "matplotlib": "report",
+    "sklearn": "baselines", "matplotlib": "report", "distributed": "dask",
 }  # fmt: skip
 """Packages that the core does without, and the extra that brings each."""
 
@@ -60,7 +65,7 @@ def list_(
 @app.command(epilog="Example: emoset show emodb")
 def show(corpus: Annotated[str, typer.Argument(help="Corpus, variant, or path of a recipe module.")]) -> None:
     """Show everything that a recipe knows about its corpus."""
-    _out.print(str(emoset.get_recipe(corpus)), markup=False, highlight=False, soft_wrap=True)
+    _print(str(emoset.get_recipe(corpus)))
 
 
 @app.command(epilog="Example: emoset check my_recipe.py")
@@ -68,7 +73,7 @@ def check(corpora: Annotated[list[str], typer.Argument(help="Paths of recipe mod
     """Examine recipes by every obligation that those of the book meet."""
     reports = [report for name in corpora for report in emoset.check(name)]
     for report in reports:
-        _out.print(str(report), markup=False, highlight=False, soft_wrap=True)
+        _print(str(report))
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
 
@@ -83,7 +88,57 @@ def twin(
 ) -> None:
     """Write synthetic raw corpora: real layout, names, classes and speakers; synthetic speech."""
     for root in emoset.twin(corpora, out, scale=scale, seed=seed, progress=not quiet):
-        _out.print(f"wrote {root}", markup=False, highlight=False, soft_wrap=True)
+        _print(f"wrote {root}")
+
+
+@app.command(epilog="Example: emoset download emodb urdu --out raw")
+def download(
+    corpora: Corpora,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that gets one folder per corpus; default: $EMOSET_RAW, else the cache.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Download open corpora and unpack them; for the others, tell how to get them."""
+    for root in emoset.download(corpora, out, progress=not quiet):
+        _print(str(root))
+
+
+@app.command(epilog="Example: emoset locate /corpora")
+def locate(
+    folder: Annotated[Path, typer.Argument(help="Folder to search, with all below it.")],
+    corpora: Annotated[list[str] | None, typer.Argument(help="Corpora to look for; default: all.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find copies of corpora that you have already."""
+    copies = emoset.locate(folder, corpora or "all", progress=not quiet)
+    for copy in copies:
+        _print(str(copy))
+    if copies:
+        first = {copy.corpus: copy.root for copy in reversed(copies)}
+        _print("\nto build them:\n  emoset build " + " ".join(sorted(first)) + " --out DATA", end=" ")
+        _print(" ".join(f"--raw {corpus}={shlex.quote(str(root))}" for corpus, root in sorted(first.items())))
+    else:
+        _print("no copy of a corpus was found")
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: emoset status emoset26 --data data")
+def status(
+    corpora: Annotated[list[str] | None, typer.Argument(help="Corpora or a collection; default: all.")] = None,
+    data: DataDir = None,
+    raw: Annotated[Path | None, typer.Option(help="Folder of raw roots; default: $EMOSET_RAW, else the cache.")] = None,
+) -> None:
+    """Tell for every corpus whether it is absent, raw, built, verified, with sizes."""
+    table = Table("corpus", "state", "utterances", "built", "raw", "raw folder", "remarks", box=None, pad_edge=False)
+    for told in emoset.status(data, corpora or "all", raw=raw):
+        remarks = "; ".join(filter(None, [told.remarks, told.problem and f"raw: {told.problem}"]))
+        sizes = [decimal(size) if size else "" for size in (told.built_bytes, told.raw_bytes)]
+        place = str(told.raw_root) if told.raw_root else ""
+        table.add_row(
+            told.configuration, told.state, str(told.utterances or ""), *sizes, escape(place), escape(remarks)
+        )
+    _out.print(table)
 
 
 @app.command(epilog="Example: emoset build emodb --raw /corpora/EMO-DB --out data")
@@ -92,10 +147,16 @@ def build(
     raw: Annotated[
         list[str] | None,
         typer.Option(
-            help="Raw folder of the corpus, or the folder that holds <corpus>/; CORPUS=FOLDER, repeated, for several."
+            help="Raw folder of the corpus, or the folder that holds <corpus>/; CORPUS=FOLDER, repeated, for several. "
+            "Default: $EMOSET_RAW/<corpus>, where open corpora are downloaded to if absent."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Data folder; default: $EMOSET_HOME, else the user's cache.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Data folder, or an address such as s3://bucket/data; default: $EMOSET_HOME, else the cache."
+        ),
+    ] = None,
     allow_partial: Annotated[
         bool, typer.Option(help="Build what is left when files are rejected; marked for good.")
     ] = False,
@@ -103,17 +164,25 @@ def build(
         str | None,
         typer.Option(help="Path pattern with groups label, speaker, ...: for one corpus without a public layout."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads; default: one per core.")] = None,
+    rebuild: Annotated[bool, typer.Option(help="Build again even if nothing has changed.")] = False,
+    shard_mb: Annotated[int, typer.Option(help="Size at which a shard is closed.", min=1, max=1024)] = 256,
+    workers: Annotated[int | None, typer.Option(help="Processes; default: one per core, at most 8.", min=1)] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler whose workers do the work, such as tcp://host:8786.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Build corpora into shards and account for every file."""
+    """Build corpora into shards, account for every file, and verify the result."""
     report: BuildReport = emoset.build(
         corpora,
         _raw_folders(raw),
         out,
         allow_partial=allow_partial,
         pattern=pattern,
+        rebuild=rebuild,
+        shard_bytes=shard_mb * 2**20,
         workers=workers,
+        scheduler=scheduler,
         progress=not quiet,
     )
     for corpus in report.corpora:
@@ -124,8 +193,11 @@ def build(
         table.add_row("speakers", *(str(len(told["speakers"]) or "?") for told in splits.values()))
         for label in corpus.manifest["classes"]:
             table.add_row(label, *(str(told["classes"].get(label, 0)) for told in splits.values()))
-        _out.print(str(corpus), markup=False, highlight=False, soft_wrap=True)
+        _print(str(corpus))
         _out.print(table)
+    if not is_address(out):
+        built = [corpus.configuration for corpus in report.corpora if not corpus.unchanged]
+        _verify(Path(out) if out else default_data_dir(), built, quiet)
 
 
 def _raw_folders(raw: list[str] | None) -> Path | dict[str, Path] | None:
@@ -152,10 +224,10 @@ def index(
 ) -> None:
     """Write the index of a raw corpus, which tells later copies from damaged ones."""
     write_text(out, make_index(raw_root, progress=not quiet))
-    _out.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+    _print(f"wrote {out}")
 
 
-@app.command(epilog="Example: emoset verify data")
+@app.command(epilog="Example: emoset verify data; emoset verify data --against /mnt/other/data")
 def verify(
     data: Annotated[
         Path | None, typer.Argument(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
@@ -163,26 +235,53 @@ def verify(
     corpora: Annotated[list[str] | None, typer.Option("--corpus", help="Only this corpus; repeat for several.")] = None,
     raw: Annotated[
         list[str] | None,
-        typer.Option(help="CORPUS=FOLDER: compare a raw copy with the true distribution's index instead; repeatable."),
+        typer.Option(
+            help="CORPUS=FOLDER, repeatable: compare a raw copy instead, with what DATA was built from if that is "
+            "given, else with the true distribution's index."
+        ),
     ] = None,
     index: Annotated[Path | None, typer.Option(help="An index of your own, by 'emoset index', for --raw.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another data folder: tell which rows differ, and by how much.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Check that a data folder holds exactly what was built, or with --raw that a copy is the true distribution."""
+    """Check that a data folder holds exactly what was built, or that raw copies are what they should be."""
+    if against:
+        compared = compare(data or default_data_dir(), against, corpora, progress=not quiet)
+        for told in compared:
+            _print(str(told))
+        if not all(told.same for told in compared):
+            raise typer.Exit(1)
+        return
     if raw:
         reports = [
-            verify_raw(emoset.get_recipe(corpus), folder, load_index(index) if index else None, progress=not quiet)
+            verify_raw(emoset.get_recipe(corpus), folder, _index(index, data, corpus), progress=not quiet)
             for corpus, folder in _raw_pairs(raw)
         ]
         for each in reports:
-            _out.print(str(each), markup=False, highlight=False, soft_wrap=True)
+            _print(str(each))
         if not all(each.ok for each in reports):
             raise typer.Exit(1)
         return
-    report = emoset.verify(data or default_data_dir(), corpora or None, progress=not quiet)
-    _out.print(str(report), markup=False, highlight=False, soft_wrap=True)
+    _verify(data or default_data_dir(), corpora, quiet)
+
+
+def _verify(data: Path, corpora: list[str] | None, quiet: bool) -> None:
+    """Verify, and leave with status 1 if something is wrong."""
+    if corpora == []:
+        return
+    report = emoset.verify(data, corpora, progress=not quiet)
+    _print(str(report))
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _index(index: Path | None, data: Path | None, corpus: str) -> Index | None:
+    """What a raw copy is compared with: an index, or what a build was made from; None for the book's index."""
+    if index is not None:
+        return load_index(index)
+    return sources_of(data / emoset.get_recipe(corpus).configuration) if data is not None else None
 
 
 @app.command(
@@ -217,9 +316,9 @@ def benchmark(
         out=out,
         progress=not quiet,
     )
-    _out.print(results.to_markdown(), markup=False, highlight=False, soft_wrap=True)
+    _print(results.to_markdown())
     if out:
-        _out.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+        _print(f"wrote {out}")
 
 
 @app.callback(invoke_without_command=True)
@@ -229,8 +328,13 @@ def _root(
     if version:
         from importlib.metadata import version as installed
 
-        _out.print(installed("emoset-speech"), highlight=False)
+        _print(installed("emoset-speech"))
         raise typer.Exit()
+
+
+def _print(text: str, end: str = "\n") -> None:
+    """Print text as it is."""
+    _out.print(text, end=end, markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -240,6 +344,7 @@ def main() -> None:
 
 def run(application: typer.Typer) -> None:
     """Run a typer application with this project's manner of reporting errors and warnings."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half-done is cleaned up
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
         application()

@@ -7,7 +7,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from emoset.account import Account, Audio, Finding
@@ -127,8 +126,9 @@ def audio_of(name: str, pattern: PathPattern, compiled: re.Pattern[str], aliases
         return None
     groups = {g: v for g, v in match.groupdict().items() if v is not None}
     tail = groups["tail_"]
-    stem = PurePosixPath(tail).stem
-    fields = {**groups, "stem": aliases.get(stem, stem), "path_": str(PurePosixPath(tail).with_suffix(""))}
+    folder, slash, last = tail.rpartition("/")
+    stem = last[: last.rindex(".")] if "." in last[1:] else last
+    fields = {**groups, "stem": aliases.get(stem, stem), "path_": f"{folder}{slash}{stem}"}
     fields |= {f: fill(t, fields) for f, t in pattern.derive.items()}
     key = fill(pattern.key, fields)
     if key in aliases:

@@ -14,7 +14,7 @@ from emoset.errors import RawDataError
 from emoset.progress import Progress
 from emoset.reading import TWIN_MARKER
 from emoset.recipe import Recipe
-from emoset.shards import file_hash
+from emoset.shards import file_hash, read_manifest
 from emoset.tree import JUNK, RawTree, ignoring_rule
 
 Index = Mapping[str, tuple[int, str]]
@@ -102,6 +102,19 @@ def load_index(path: str | Path) -> dict[str, tuple[int, str]]:
             "it cannot be read as an index", where=str(path), expected="CSV with path, bytes and sha256",
             cure="make it with 'emoset index'",
         ) from None  # fmt: skip
+
+
+def sources_of(folder: Path) -> dict[str, tuple[int, str]]:
+    """The files that a built configuration was made from, as an index.
+
+    Args:
+        folder: of the configuration.
+
+    Raises:
+        DataFolderError: it is no build, or damaged.
+    """
+    told = read_manifest(folder).get("sources", {})
+    return {path: (facts["bytes"], facts["sha256"]) for path, facts in told.items()}
 
 
 def _rows(text: str) -> dict[str, tuple[int, str]]:

@@ -51,7 +51,7 @@ def find_listing(
 
 def _emonet_files(tree: RawTree, names: Sequence[str]) -> dict[str, str | None]:
     """Path of each list to its split, if all of them lie in one folder and look as they should."""
-    for train in (n for n in names if PurePosixPath(n).name == "train.csv"):
+    for train in (n for n in names if n.rpartition("/")[2] == "train.csv"):
         folder = train.removesuffix("train.csv")
         devel = next((n for d in ("devel", "val", "dev") if (n := f"{folder}{d}.csv") in names), None)
         if devel and f"{folder}test.csv" in names:

@@ -142,6 +142,24 @@ class Source(Part):
         return self.sha256 is not None or self.md5 is not None
 
 
+class RawPcm(Part):
+    """What files without any header hold: nothing in them tells it.
+
+    Args:
+        sampling_rate: in Hz.
+        channels: interleaved ones.
+        encoding: ``pcm_s16le``, ``pcm_s16be``, ``pcm_u8``, ``pcm_s8``, ``ulaw`` or ``alaw``.
+
+    Example:
+        >>> RawPcm(sampling_rate=8000, encoding="pcm_s16be").channels
+        1
+    """
+
+    sampling_rate: int = Field(gt=0)
+    channels: int = Field(default=1, gt=0)
+    encoding: Literal["pcm_s16le", "pcm_s16be", "pcm_u8", "pcm_s8", "ulaw", "alaw"]
+
+
 class PathPattern(Part):
     r"""(a) Utterances are found by their path: a regular expression with named groups.
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from emoset.account import Account, Finding, Problem, Rejection
@@ -70,12 +70,12 @@ class Reading:
             )
 
 
-def read_raw(recipe: Recipe, root: Path, pattern: str | None = None) -> Reading:
+def read_raw(recipe: Recipe, root: Path | RawTree, pattern: str | None = None) -> Reading:
     """Read a raw root with a recipe.
 
     Args:
         recipe: of the corpus or variant.
-        root: folder that holds the corpus as distributed, or with a list by the user.
+        root: folder that holds the corpus as distributed, or with a list by the user; or its tree.
         pattern: a path pattern of the user's, for a corpus whose layout is not public.
 
     Returns:
@@ -84,7 +84,7 @@ def read_raw(recipe: Recipe, root: Path, pattern: str | None = None) -> Reading:
     Raises:
         RawDataError: the folder is absent or empty, or holds nothing of this corpus.
     """
-    tree = RawTree(root)
+    tree = root if isinstance(root, RawTree) else RawTree(root)
     account = Account()
     for name in tree.clashes:
         account.reject(name, "two files have this name up to Unicode normalisation", "remove one of them")
@@ -136,7 +136,7 @@ def differences(utterances: Iterable[Utterance], counts: Counts) -> list[str]:
 
 
 def _twin_counts(recipe: Recipe, tree: RawTree, account: Account) -> Counts | None:
-    markers = [name for name in tree.files if PurePosixPath(name).name == TWIN_MARKER]
+    markers = [name for name in tree.files if name.rpartition("/")[2] == TWIN_MARKER]
     account.annotations.update(markers)
     if not markers:
         return None

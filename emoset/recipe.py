@@ -19,6 +19,7 @@ from emoset.parts import (
     ParentFolder,
     Part,
     PathPattern,
+    RawPcm,
     Reader,
     Row,
     Source,
@@ -32,7 +33,7 @@ from emoset.reading import read_raw
 from emoset.utterance import Utterance
 
 __all__ = [
-    "Counts", "Manifest", "Meaning", "ParentFolder", "PathPattern", "Reader", "Recipe", "Row", "Source",
+    "Counts", "Manifest", "Meaning", "ParentFolder", "PathPattern", "RawPcm", "Reader", "Recipe", "Row", "Source",
     "SpeakerTable", "Split", "Table", "Utterance", "Variant",
 ]  # fmt: skip
 
@@ -75,6 +76,7 @@ class Recipe(Part):
         version: of this recipe; a change of rows, labels or splits raises it.
         sources: where it can be fetched.
         sampling_rate: of the distributed recordings, in Hz, where it is one; twins have it too.
+        raw_pcm: what files without any header hold, where a corpus has such.
         found_by: one of the five ways to find utterances; where copies differ in layout, several, of which the
             first that fits a copy is used.
         channels: how several channels become one: their mean, or the number of the one to take, from 0.
@@ -113,6 +115,7 @@ class Recipe(Part):
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     sources: tuple[Source, ...] = ()
     sampling_rate: int | None = Field(default=None, gt=0)
+    raw_pcm: RawPcm | None = None
     found_by: Way | tuple[Way, ...]
     ignore: Frozen[str, Text] = FrozenMap({})
     channels: Literal["mean"] | int = "mean"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import platformdirs
 import pyarrow as pa
@@ -16,11 +17,12 @@ from emoset.errors import DataFolderError
 from emoset.schema import SPLITS, arrow_schema
 from emoset.staging import write_text
 
-BATCH_ROWS: Final = 100
-"""Rows in a record batch: small enough for random access."""
-
 SHARD_BYTES: Final = 256 * 2**20
 """Size at which a shard is closed, far below Arrow's 2 GiB limit of one column."""
+
+_START: Final = arrow_schema().serialize().to_pybytes()
+_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+"""How an Arrow stream begins and ends; between these are record batches, each a message of its own."""
 
 MANIFEST: Final = "manifest.json"
 FORMAT_VERSION: Final = 1
@@ -37,6 +39,13 @@ HOME_VARIABLE: Final = "EMOSET_HOME"
 """Environment variable: the default data folder."""
 
 
+class FileFacts(TypedDict):
+    """What a manifest says of a file."""
+
+    bytes: int
+    sha256: str
+
+
 def default_data_dir() -> Path:
     """The data folder used where none is named: ``$EMOSET_HOME``, else the user's cache."""
     home = os.environ.get(HOME_VARIABLE)
@@ -44,7 +53,7 @@ def default_data_dir() -> Path:
 
 
 class ShardWriter:
-    """Writes the rows of one split into ``<split>-00000.arrow`` and so on.
+    """Writes the record batches of one split into ``<split>-00000.arrow`` and so on, and hashes what it writes.
 
     Args:
         folder: of the configuration; exists.
@@ -54,46 +63,74 @@ class ShardWriter:
 
     def __init__(self, folder: Path, split: str, shard_bytes: int = SHARD_BYTES) -> None:
         self._folder, self._split, self._limit = folder, split, shard_bytes
-        self._schema = arrow_schema()
-        self._rows: list[dict[str, Any]] = []
-        self._file: Any = None
-        self._stream: Any = None
-        self._bytes = 0
-        self.paths: list[Path] = []
+        self._sink: _HashingFile | None = None
+        self.shards: dict[str, FileFacts] = {}
 
-    def write(self, row: dict[str, Any]) -> None:
-        """Add a row: column name to value, as the schema says."""
-        self._rows.append(row)
-        if len(self._rows) == BATCH_ROWS:
-            self._flush()
+    def write(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Add rows of the schema of `arrow_schema`; they stay together in one shard."""
+        for batch in batches:
+            self._open().write(memoryview(batch.serialize()))
+        self._close_if_full()
+
+    def write_part(self, path: Path) -> None:
+        """Add the rows of a file by `write_part`, and remove it; gives the very bytes that `write` gives."""
+        start = len(_START)
+        if path.stat().st_size > start + len(_END):
+            with (
+                path.open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+                memoryview(mapped) as whole,
+                whole[start : -len(_END)] as batches,
+            ):
+                self._open().write(batches)
+        path.unlink()
+        self._close_if_full()
+
+    def _open(self) -> _HashingFile:
+        if self._sink is None:
+            self._sink = _HashingFile(self._folder / f"{self._split}-{len(self.shards):05d}.arrow")
+            self._sink.write(_START)
+        return self._sink
+
+    def _close_if_full(self) -> None:
+        if self._sink is not None and self._sink.size >= self._limit:
+            self.close()
 
     def close(self) -> None:
-        """Write what is left and bring it to disk."""
-        if self._rows:
-            self._flush()
-        self._close_file()
+        """Bring to disk what was written."""
+        if self._sink is not None:
+            self._sink.write(_END)
+            self.shards[self._sink.path.name] = self._sink.finish()
+        self._sink = None
 
-    def _flush(self) -> None:
-        if self._stream is None:
-            path = self._folder / f"{self._split}-{len(self.paths):05d}.arrow"
-            self.paths.append(path)
-            self._file = path.open("wb")
-            self._stream = pa.ipc.new_stream(self._file, self._schema)
-        batch = pa.RecordBatch.from_pylist(self._rows, schema=self._schema)
-        self._rows = []
-        self._stream.write_batch(batch)
-        self._bytes += batch.nbytes
-        if self._bytes >= self._limit:
-            self._close_file()
 
-    def _close_file(self) -> None:
-        if self._stream is None:
-            return
-        self._stream.close()
-        self._file.flush()
+def write_part(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write record batches to a file of their own, for a `ShardWriter` to take in."""
+    with path.open("wb", buffering=0) as file, pa.ipc.new_stream(file, arrow_schema()) as stream:
+        for batch in batches:
+            stream.write_batch(batch)
+
+
+class _HashingFile:
+    """A file that is hashed while it is written, so that it need not be read for that."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.size = path, 0
+        self._hash = hashlib.sha256()
+        self._file = path.open("wb", buffering=0)
+
+    def write(self, data: bytes | memoryview) -> None:
+        with memoryview(data).cast("B") as whole:
+            self._hash.update(whole)
+            self.size += len(whole)
+            written = 0
+            while written < len(whole):  # without a buffer a write may end early, on a disk that fills up for one
+                written += self._file.write(whole[written:])
+
+    def finish(self) -> FileFacts:
         os.fsync(self._file.fileno())
         self._file.close()
-        self._stream, self._bytes = None, 0
+        return {"bytes": self.size, "sha256": self._hash.hexdigest()}
 
 
 def read_shard(path: Path) -> pa.Table:
@@ -123,7 +160,7 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def split_hash(rows: Iterator[tuple[str, str, str]]) -> str:
+def split_hash(rows: Iterable[tuple[str, str, str]]) -> str:
     """One hash for who is where: sha256 over the sorted lines ``id<TAB>split<TAB>label``.
 
     Example:
@@ -140,10 +177,23 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write ``manifest.json`` with its digest: the marker of a complete build."""
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``manifest.json`` with its digest, the marker of a complete build, and return what was written."""
     content = {**manifest, "digest": manifest_digest(manifest)}
-    write_text(folder / MANIFEST, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / MANIFEST, _readable(content))
+    return content
+
+
+def _readable(content: Mapping[str, Any]) -> str:
+    """JSON with a line for each entry of the first two levels: ``json.dumps`` with an indent is many times slower."""
+    lines = []
+    for name, value in content.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, dict) and len(text) > 100:
+            entries = (f"  {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in value.items())
+            text = "{\n" + ",\n".join(entries) + "\n }"
+        lines.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -172,6 +222,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if lacking:
         raise DataFolderError(f"the manifest is damaged: it lacks {', '.join(lacking)}", where=str(path), cure=again)
     return dict(manifest)
+
+
+def files_of(manifest: Mapping[str, Any]) -> dict[str, FileFacts]:
+    """The files that belong to a built configuration, besides its manifest."""
+    return {**manifest["shards"], **manifest.get("tables", {})}
 
 
 def built_configurations(data_dir: Path) -> list[str]:

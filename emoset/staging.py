@@ -79,18 +79,22 @@ def remove_leftovers(folder: Path) -> list[Path]:
 def put_in_place(staged_folder: Path, target: Path) -> None:
     """Give a finished folder its name; one that stands there is replaced, whoever else is doing the same."""
     sync_folder(staged_folder)
-    for attempts_left in reversed(range(_ATTEMPTS)):
-        try:
-            staged_folder.rename(target)
-            break
-        except OSError:  # something stands there, or stood there a moment ago
-            if not attempts_left or (target.exists() and not target.is_dir()):
-                raise
-        old = _staged_name(target)
-        with suppress(FileNotFoundError):
-            target.rename(old)
-        _remove(old)
-    sync_folder(target.parent)
+    replaced: list[Path] = []
+    try:
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            try:
+                staged_folder.rename(target)
+                break
+            except OSError:  # something stands there, or stood there a moment ago
+                if not attempts_left or target.is_file():
+                    raise
+            replaced.append(_staged_name(target))
+            with suppress(FileNotFoundError):
+                target.rename(replaced[-1])
+        sync_folder(target.parent)
+    finally:
+        for old in replaced:
+            _remove(old)
 
 
 def write_whole(path: Path, data: bytes) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emoset.errors import DataFolderError
 from emoset.schema import SPLITS
-from emoset.shards import built_configurations, read_manifest
+from emoset.shards import MANIFEST, built_configurations, read_manifest
 from emoset.staging import write_text
 
 README = "README.md"
@@ -18,12 +20,28 @@ def write_readme(data_dir: Path) -> None:
     Args:
         data_dir: the data folder.
     """
-    write_text(data_dir / README, readme(data_dir))
+    # Another build may have come in between reading the manifests and writing: whoever is last sees all of them.
+    while True:
+        text = readme(data_dir)
+        write_text(data_dir / README, text)
+        if readme(data_dir) == text:
+            return
 
 
 def readme(data_dir: Path) -> str:
     """The text of the README.md that a data folder must have."""
-    manifests = {name: read_manifest(data_dir / name) for name in built_configurations(data_dir)}
+    manifests = {}
+    for name in built_configurations(data_dir):
+        try:
+            manifests[name] = read_manifest(data_dir / name)
+        except DataFolderError:
+            if (data_dir / name / MANIFEST).exists():
+                raise  # otherwise another build is just replacing it, and will write this file again
+    return readme_of(manifests)
+
+
+def readme_of(manifests: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of the README.md of a data folder with these manifests, by configuration."""
     configs = "\n".join(_config(name, m) for name, m in manifests.items())
     rows = "\n".join(_line(name, m) for name, m in manifests.items())
     papers = "\n".join(f"- `{name}`: {m['citation']} Licence: {m['licence']}." for name, m in manifests.items())
@@ -48,12 +66,12 @@ Please cite the corpora that you use:
 """
 
 
-def _config(name: str, manifest: dict[str, Any]) -> str:
+def _config(name: str, manifest: Mapping[str, Any]) -> str:
     files = "\n".join(f"  - split: {s}\n    path: {name}/{s}-*.arrow" for s in SPLITS if s in manifest["splits"])
     return f"- config_name: {name}\n  data_files:\n{files}"
 
 
-def _line(name: str, manifest: dict[str, Any]) -> str:
+def _line(name: str, manifest: Mapping[str, Any]) -> str:
     splits = manifest["splits"]
     hours = sum(s["seconds"] for s in splits.values()) / 3600
     speakers = {speaker for s in splits.values() for speaker in s["speakers"]}
@@ -65,7 +83,7 @@ def _line(name: str, manifest: dict[str, Any]) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def remarks(manifest: dict[str, Any]) -> str:
+def remarks(manifest: Mapping[str, Any]) -> str:
     """What a reader must know about a build: partial, synthetic, not speaker-independent."""
     flags = (
         ("PARTIAL: files were rejected", manifest["partial"]),

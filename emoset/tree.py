@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -28,6 +31,12 @@ class RawTree:
     Args:
         root: folder that holds a corpus as distributed, at any depth.
 
+    Attributes:
+        files: relative names (NFC, POSIX), sorted.
+        irregular: names of pipes, devices and broken links.
+        clashes: names that two files have up to Unicode normalisation.
+        state: a hash over names, sizes and times; another one means that something may have changed.
+
     Raises:
         RawDataError: the folder is absent, not a folder, cannot be read or is empty.
     """
@@ -42,17 +51,27 @@ class RawTree:
                 expected="the folder that holds the corpus as distributed",
                 cure="give its path with --raw",
             )
-        self._found: dict[str, Path] = {}
+        self._found: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
         self.clashes: list[str] = []
         self.irregular: list[str] = []
-        for path in _walk(root, root, frozenset()):
-            name = unicodedata.normalize("NFC", path.relative_to(root).as_posix())
-            if not path.is_file():  # a pipe would block whoever reads it
+        state = hashlib.sha256(os.fsencode(root.resolve()))
+        above = len(str(root).rstrip(os.sep)) + 1 if str(root) != os.curdir else len(os.curdir) + 1
+        for entry in _walk(str(root), str(root), frozenset()):
+            name = entry.path[above:]
+            if not name.isascii() or os.sep != "/":
+                name = unicodedata.normalize("NFC", name.replace(os.sep, "/"))
+            if not entry.is_file():  # a pipe would block whoever reads it
                 self.irregular.append(name)
+                state.update(b"\0" + os.fsencode(entry.path))
                 continue
+            status = entry.stat()
+            state.update(f"\0{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} ".encode())
+            state.update(os.fsencode(entry.path))
             if name in self._found:
                 self.clashes.append(name)
-            self._found[name] = path
+            self._found[name] = entry.path
+            self._sizes[name] = status.st_size
         if not self._found:
             raise RawDataError(
                 "the raw folder is empty",
@@ -61,10 +80,19 @@ class RawTree:
                 cure="give its path with --raw",
             )
         self.files: tuple[str, ...] = tuple(sorted(self._found))
+        self.state = state.hexdigest()
+
+    def place(self, name: str) -> str:
+        """Where the file with this relative name lies on disk, as text."""
+        return self._found[name]
+
+    def size(self, name: str) -> int:
+        """The bytes of the file with this relative name."""
+        return self._sizes[name]
 
     def path(self, name: str) -> Path:
         """Where the file with this relative name (NFC, POSIX) lies on disk."""
-        return self._found[name]
+        return Path(self._found[name])
 
     def text(self, name: str, encoding: str) -> str:
         """The text of a file.
@@ -136,15 +164,16 @@ class RawTree:
             yield reader.line_num, {f: v.strip() for f, v in values.items()}
 
 
-def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
-    """All files below a folder, through links too, but never round in circles."""
+def _walk(folder: str, root: str, above: frozenset[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
+    """All files below a folder, through links too, but never round in circles; sorted."""
     try:
-        status = folder.stat()
-        entries = sorted(folder.iterdir())
+        status = Path(folder).stat()
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         raise RawDataError(
             f"the folder cannot be read ({error.strerror})",
-            where=folder.relative_to(root).as_posix(),
+            where=os.path.relpath(folder, root),
             cure="mend its permissions",
         ) from None
     here = (status.st_dev, status.st_ino)
@@ -152,7 +181,7 @@ def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterat
         return
     for entry in entries:
         if entry.is_dir():
-            yield from _walk(entry, root, above | {here})
+            yield from _walk(entry.path, root, above | {here})
         else:
             yield entry
 
@@ -164,10 +193,12 @@ def tail_pattern(regex: str) -> re.Pattern[str]:
 
 def match_tail(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
     """Match a relative name; an upper-case suffix (``.WAV``) counts as lower-case."""
-    suffix = PurePosixPath(name).suffix
-    return pattern.fullmatch(name) or (
-        pattern.fullmatch(name.removesuffix(suffix) + suffix.lower()) if suffix != suffix.lower() else None
-    )
+    match = pattern.fullmatch(name)
+    if match is None and not name.islower():
+        suffix = PurePosixPath(name).suffix
+        if suffix != suffix.lower():
+            match = pattern.fullmatch(name.removesuffix(suffix) + suffix.lower())
+    return match
 
 
 def ignoring_rule(name: str, rules: Mapping[str, str]) -> str | None:
@@ -175,12 +206,14 @@ def ignoring_rule(name: str, rules: Mapping[str, str]) -> str | None:
 
     A rule is a regular expression: of a file's or folder's name, or, if it has a slash, of the end of a path.
     """
-    parts = PurePosixPath(name).parts
+    parts = name.split("/")
     for regex, reason in rules.items():
-        if "/" in regex:
-            matched = match_tail(tail_pattern(regex), name) is not None
-        else:
-            matched = any(re.fullmatch(regex, part) for part in parts)
-        if matched:
+        pattern = _compiled(regex)
+        if match_tail(pattern, name) if "/" in regex else any(map(pattern.fullmatch, parts)):
             return reason
     return None
+
+
+@cache
+def _compiled(rule: str) -> re.Pattern[str]:
+    return tail_pattern(rule) if "/" in rule else re.compile(rule)

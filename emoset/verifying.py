@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,17 @@ from emoset.errors import DataFolderError
 from emoset.progress import Progress
 from emoset.shards import (
     MANIFEST,
+    FileFacts,
     built_configurations,
     file_hash,
+    files_of,
     manifest_digest,
     read_manifest,
     read_shard,
     split_hash,
 )
+from emoset.staging import is_staged
+from emoset.stamps import STAMPS, write_stamp
 from emoset.summary import README, readme
 
 
@@ -48,15 +55,15 @@ class VerifyReport:
         lines = [f"{self.data_dir}: {len(self.checked)} corpora, {self.files} files checked"]
         for kind in ("missing", "extra", "changed"):
             lines += [f"  {kind}: {what}" for what in getattr(self, kind)]
-        cure = "  To do: build what is named again with 'emoset build'; remove what is extra"
+        cure = "  To do: build what is named again with 'emoset build --rebuild'; remove what is extra"
         return "\n".join([*lines, "  all as built" if self.ok else cure])
 
 
 def verify(data_dir: str | Path, corpora: list[str] | None = None, *, progress: bool = True) -> VerifyReport:
     """Check that a data folder holds exactly what was built.
 
-    Every shard is hashed; rows, classes and split are counted again and compared with the manifest, the
-    manifest with its own digest, the README with what the manifests say.
+    Every file is hashed; rows, classes and split are counted again and compared with the manifest, the
+    manifest with its own digest, the README with what the manifests say. Audio is not decoded.
 
     Args:
         data_dir: the data folder.
@@ -88,79 +95,126 @@ def verify(data_dir: str | Path, corpora: list[str] | None = None, *, progress: 
             expected="a data folder",
             cure="run 'emoset build' first",
         )
-    missing = [f"{name}/{MANIFEST}" for name in absent]
-    extra: list[str] = []
-    changed: list[str] = []
-    files = 0
-    with Progress("verify", len(names), progress) as bar:
+    whole = Findings()
+    whole.missing += [f"{name}/{MANIFEST}" for name in absent]
+    with Progress("verify", sum(_size(root / name) for name in names), progress, in_bytes=True) as bar:
         for name in names:
-            files += _check(root / name, name, missing, extra, changed)
-            bar.advance()
+            told = check_configuration(root / name, name, bar.advance)
+            if not told.problems:
+                write_stamp(root, name)
+            whole.take(told)
     if corpora is None:
-        _check_root(root, names, missing, extra, changed)
-    return VerifyReport(root, tuple(names), files, tuple(missing), tuple(extra), tuple(changed))
+        _check_root(root, names, whole)
+    return VerifyReport(root, tuple(names), whole.files, tuple(whole.missing), tuple(whole.extra), tuple(whole.changed))
 
 
-def _check_root(root: Path, names: list[str], missing: list[str], extra: list[str], changed: list[str]) -> None:
+@dataclass
+class Findings:
+    """What is missing, extra or changed, and how many files were hashed."""
+
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    files: int = 0
+
+    @property
+    def problems(self) -> list[str]:
+        """All that is wrong, with what is wrong about it."""
+        kinds = (("missing", self.missing), ("extra", self.extra), ("changed", self.changed))
+        return [f"{kind} {what}" for kind, found in kinds for what in found]
+
+    def take(self, other: Findings) -> None:
+        """Add what was found elsewhere."""
+        self.missing += other.missing
+        self.extra += other.extra
+        self.changed += other.changed
+        self.files += other.files
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def _check_root(root: Path, names: list[str], whole: Findings) -> None:
     for path in sorted(root.iterdir()):
-        if path.name == README or path.name in names:
+        if path.name in (README, STAMPS, *names):
             continue
         if path.is_dir() and any(path.glob("*.arrow")) and not path.name.startswith("."):
-            missing.append(f"{path.name}/{MANIFEST}: shards without their manifest")
-        elif path.name.startswith((".building-", ".old-")):
-            extra.append(f"{path.name}: left by an interrupted build")
+            whole.missing.append(f"{path.name}/{MANIFEST}: shards without their manifest")
+        elif is_staged(path.name):
+            whole.extra.append(f"{path.name}: left by an interrupted build, or another is at work")
         else:
-            extra.append(path.name)
+            whole.extra.append(path.name)
     if not (root / README).is_file():
-        missing.append(f"{README}: run any 'emoset build' to write it again")
-    elif not changed and not missing and (root / README).read_text("utf-8") != readme(root):
-        changed.append(f"{README}: it does not say what the manifests say")
+        whole.missing.append(f"{README}: run any 'emoset build --rebuild' to write it again")
+    elif not whole.changed and not whole.missing and (root / README).read_text("utf-8") != readme(root):
+        whole.changed.append(f"{README}: it does not say what the manifests say")
 
 
-def _check(folder: Path, name: str, missing: list[str], extra: list[str], changed: list[str]) -> int:
-    """Check one configuration; returns the number of files hashed."""
+def check_configuration(folder: Path, name: str, advance: Callable[[int], None] = lambda size: None) -> Findings:
+    """Check one configuration against its manifest.
+
+    Args:
+        folder: that holds it.
+        name: to begin messages with.
+        advance: told the size of each file that has been hashed.
+    """
+    told = Findings()
     try:
         manifest = read_manifest(folder)
     except DataFolderError as error:
-        changed.append(f"{name}/{MANIFEST}: {error.got}")
-        return 0
+        told.changed.append(f"{name}/{MANIFEST}: {error.got}")
+        return told
     if manifest_digest(manifest) != manifest.get("digest"):
-        changed.append(f"{name}/{MANIFEST}: its digest differs, it was edited")
-        return 0
-    shards: dict[str, dict[str, Any]] = manifest["shards"]
-    intact = True
-    for shard, told in shards.items():
-        path = folder / shard
-        if not path.is_file():
-            missing.append(f"{name}/{shard}")
-        elif path.stat().st_size != told["bytes"]:
-            changed.append(f"{name}/{shard}: {path.stat().st_size} bytes, not {told['bytes']}")
-        elif file_hash(path) != told["sha256"]:
-            changed.append(f"{name}/{shard}: its sha256 differs")
-        else:
-            continue
-        intact = False
-    known = {MANIFEST, *shards}
-    extra += [f"{name}/{p.name}" for p in sorted(folder.iterdir()) if p.name not in known]
+        told.changed.append(f"{name}/{MANIFEST}: its digest differs, it was edited")
+        return told
+    files = files_of(manifest)
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as executor:  # hashing lets other threads run
+        found = executor.map(lambda file: _check_file(folder / file, files[file], advance), files)
+        for file, wrong in zip(files, found, strict=True):
+            if wrong == "":
+                told.missing.append(f"{name}/{file}")
+            elif wrong:
+                told.changed.append(f"{name}/{file}: {wrong}")
+    intact = not told.problems
+    known = {MANIFEST, *files}
+    told.extra += [f"{name}/{p.name}" for p in sorted(folder.iterdir()) if p.name not in known]
+    told.files = len(files)
     if intact:
-        _check_rows(folder, name, manifest, changed)
-    return len(shards)
+        _check_rows(folder, name, manifest, told.changed)
+    return told
+
+
+def _check_file(path: Path, told: FileFacts, advance: Callable[[int], None]) -> str | None:
+    """What is wrong with a file; the empty string if it is missing."""
+    if not path.is_file():
+        return ""
+    size = path.stat().st_size
+    if size != told["bytes"]:
+        return f"{size} bytes, not {told['bytes']}"
+    try:
+        digest = file_hash(path)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    advance(size)
+    return None if digest == told["sha256"] else "its sha256 differs"
 
 
 def _check_rows(folder: Path, name: str, manifest: dict[str, Any], changed: list[str]) -> None:
-    rows: list[tuple[str, str, str]] = []
-    classes: Counter[str] = Counter()
+    """Count rows, classes and speakers again, and compare them with the manifest; reads no audio."""
+    told: list[tuple[str, str, str]] = []
     homes: dict[str, set[str]] = {}
     for shard in manifest["shards"]:
         split = shard.rsplit("-", 1)[0]
         table = read_shard(folder / shard).select(["id", "label", "speaker"])
-        for row in table.to_pylist():
-            rows.append((row["id"], split, row["label"]))
-            classes[row["label"]] += 1
-            homes.setdefault(row["speaker"], set()).add(split)
-    if dict(classes) != manifest["classes"]:
-        changed.append(f"{name}: classes {dict(sorted(classes.items()))}, not {manifest['classes']}")
-    if split_hash(iter(rows)) != manifest["split_hash"]:
+        labels = table["label"].to_pylist()
+        told += zip(table["id"].to_pylist(), [split] * len(labels), labels, strict=True)
+        for speaker in table["speaker"].unique().to_pylist():
+            homes.setdefault(speaker, set()).add(split)
+    classes = dict(sorted(Counter(label for _, _, label in told).items()))
+    if classes != manifest["classes"]:
+        changed.append(f"{name}: classes {classes}, not {manifest['classes']}")
+    if split_hash(told) != manifest["split_hash"]:
         changed.append(f"{name}: the split differs from the manifest's split_hash")
     crossing = sorted(s for s, splits in homes.items() if s and len(splits) > 1)
     if crossing and manifest["speaker_independent"]:

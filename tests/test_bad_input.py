@@ -184,12 +184,12 @@ def test_the_folder_of_another_corpus_is_recognised(raw_twins: Path, tmp_path: P
         emoset.build("emodb", raw_twins / "urdu", tmp_path / "data", progress=False)
 
 
-def test_no_raw_folder_at_all_names_the_option_and_the_variable(
+def test_no_raw_folder_at_all_names_the_option_and_the_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("EMOSET_RAW", raising=False)
-    with pytest.raises(RawDataError, match=r"--raw emodb=FOLDER, or set EMOSET_RAW"):
-        emoset.build("emodb", None, tmp_path / "data", progress=False)
+    monkeypatch.setenv("EMOSET_RAW", str(tmp_path))
+    with pytest.raises(RawDataError, match=rf"expected it in {tmp_path}/savee, or --raw savee=FOLDER"):
+        emoset.build("savee", None, tmp_path / "data", progress=False)
 
 
 def test_the_raw_folder_is_found_below_the_environment_variable(

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parent.parent
 # A module imports only from its own layer or from those above it.
 LAYERS = [
     ["errors", "schema", "labels", "staging", "progress"],
-    ["fetching", "archives"],
+    ["fetching", "archives", "unpacking", "inflating"],
     ["words", "splits"],
-    ["regextree", "patterns", "profiles", "vocaltract", "synthesis", "audio"],
+    ["regextree", "patterns", "profiles", "vocaltract", "synthesis", "elements", "containers", "audio"],
     ["parts"],
     ["tree"],
     ["account"],
@@ -29,10 +29,12 @@ LAYERS = [
     ["recipe"],
     ["recipes"],
     ["registry"],
-    ["shards"],
-    ["indexing"],
-    ["decoding", "summary", "casting"],
-    ["building", "verifying", "loading", "twins"],
+    ["shards", "converting"],
+    ["indexing", "stamps"],
+    ["decoding", "summary", "casting", "reports", "downloading"],
+    ["remote"],
+    ["verifying", "comparing"],
+    ["building", "loading", "locating", "twins"],
     ["torch", "benchmarking", "checking", "tables"],
     ["cli"],
 ]
