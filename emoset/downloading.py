@@ -114,8 +114,9 @@ def download_corpus(recipe: Recipe, root: Path, progress: bool) -> Path:
     if root.is_dir() and any(root.iterdir()):
         return root  # downloaded earlier, whole as it has its name; or the user's own copy, which is never touched
     if not recipe.sources:
+        why = "no address of its files is known" if recipe.access == "open" else f"its access is '{recipe.access}'"
         raise RawDataError(
-            f"no raw folder is given, and it cannot be downloaded freely (access: {recipe.access})", where=recipe.id,
+            f"no raw folder is given, and it cannot be downloaded: {why}", where=recipe.id,
             expected=f"it in {root}, or --raw {recipe.raw_name}=FOLDER", cure=how_to_get(recipe),
         )  # fmt: skip
     remove_leftovers(root.parent)

@@ -1,6 +1,6 @@
 """CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset."""
 
-from emoset.recipe import Counts, PathPattern, Recipe, SpeakerTable, Split
+from emoset.recipe import Counts, PathPattern, Recipe, Source, SpeakerTable, Split
 
 RECIPE = Recipe(
     id="cremad",
@@ -13,6 +13,7 @@ RECIPE = Recipe(
     citation="Cao, Cooper, Keutmann, Gur, Nenkova, Verma: CREMA-D: Crowd-sourced Emotional Multimodal Actors "
     "Dataset. IEEE Transactions on Affective Computing 5(4), 2014.",
     homepage="https://github.com/CheyneyComputerScience/CREMA-D",
+    sources=(Source(url="https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master/{path}"),),
     version="1.0.0",
     sampling_rate=16_000,
     found_by=PathPattern(

@@ -215,7 +215,7 @@ def test_legacy_names_come_out_right(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_corpus_behind_a_licence_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOSET_RAW", str(tmp_path))
-    with pytest.raises(RawDataError, match=r"iemocap: .*cannot be downloaded freely \(access: request\)") as caught:
+    with pytest.raises(RawDataError, match=r"iemocap: .*cannot be downloaded: its access is 'request'") as caught:
         emoset.build("iemocap", None, tmp_path / "data", progress=False)
     text = str(caught.value)
     for part in ("https://sail.usc.edu/iemocap", str(tmp_path / "iemocap"), "--raw iemocap=FOLDER", "emoset locate"):
