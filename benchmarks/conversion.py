@@ -146,8 +146,8 @@ def memory(folder: Path, hours: list[float]) -> list[str]:
             told.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
         first, again = told
         lines.append(
-            f"| {each:g} | {files} | {first['seconds']:.1f} s | {first['seconds'] / each:.2f} | {first['peak']:.0f} MB |"
-            f" {again['seconds']:.2f} s |"
+            f"| {each:g} | {files} | {first['seconds']:.1f} s | {first['seconds'] / each:.2f} |"
+            f" {first['peak']:.0f} MB | {again['seconds']:.2f} s |"
         )
         shutil.rmtree(raw)
         shutil.rmtree(folder / "out")

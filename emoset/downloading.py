@@ -9,7 +9,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -123,7 +123,7 @@ def download_corpus(recipe: Recipe, root: Path, progress: bool) -> Path:
     kept = root.parent / _DOWNLOADS / recipe.raw_name
     kept.mkdir(parents=True, exist_ok=True)
     remove_leftovers(kept)
-    with staged(root) as tree:
+    with _removed_if_empty(kept), staged(root) as tree:
         tree.mkdir()
         told = [facts for source in recipe.sources for facts in _take(recipe, source, kept, tree, progress)]
         _check(recipe, tree, progress)
@@ -133,10 +133,19 @@ def download_corpus(recipe: Recipe, root: Path, progress: bool) -> Path:
             with suppress(OSError):
                 root.rmdir()  # an empty folder was there
         put_in_place(tree, root)
-    shutil.rmtree(kept, ignore_errors=True)
-    with suppress(OSError):
-        kept.parent.rmdir()
+        shutil.rmtree(kept, ignore_errors=True)
     return root
+
+
+@contextmanager
+def _removed_if_empty(kept: Path) -> Iterator[None]:
+    """Leave no empty folders behind; files that were fetched whole stay for the next run."""
+    try:
+        yield
+    finally:
+        for folder in (kept, kept.parent):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def how_to_get(recipe: Recipe) -> str:

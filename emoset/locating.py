@@ -14,7 +14,7 @@ from emoset.downloading import default_raw_dir
 from emoset.errors import RawDataError
 from emoset.parts import Manifest, Reader, Table
 from emoset.progress import Progress
-from emoset.reading import Reading, read_raw
+from emoset.reading import TWIN_MARKER, Reading, read_raw
 from emoset.recipe import Recipe
 from emoset.registry import get_recipe, resolve
 from emoset.shards import built_configurations, default_data_dir, read_manifest
@@ -27,6 +27,9 @@ _NEARLY_ALL: Final = 0.9
 
 _TOO_FEW: Final = 0.05
 """Less than this share of a corpus is no copy of it but a coincidence of names."""
+
+_LEAST: Final = 10
+"""Nor are fewer recordings than this, where the size of the corpus is not known."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,9 @@ def _copy(recipe: Recipe, root: Path) -> Copy | None:
     except RawDataError:
         return None
     expected = _expected(recipe, reading)
-    if not reading.utterances or len(reading.utterances) < _TOO_FEW * (expected or 0):
-        return None
+    least = max(_TOO_FEW * (expected or 0), 1 if reading.synthetic else _LEAST)
+    if len(reading.utterances) < least or any(TWIN_MARKER in told.where for told in reading.rejected):
+        return None  # a coincidence of names, or somebody else's twin
     return Copy(
         recipe.raw_name, root, len(reading.utterances), expected, tuple(map(str, reading.rejected)), reading.synthetic
     )
