@@ -17,7 +17,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 # The core alone, as a wheel: no torch, no torchcodec, no FFmpeg. Tests use it to prove what needs none of them.
-$(CORE)/installed: pyproject.toml constraints.txt $(wildcard emoset/*.py emoset/*/*.py recipes/*.py corpora/*/*)
+$(CORE)/installed: pyproject.toml constraints.txt $(wildcard emoset/*.py emoset/*/* recipes/*.py corpora/*/*)
 	$(PYTHON) -m venv $(CORE)
 	$(CORE)/bin/python -m pip install --quiet --upgrade pip
 	$(CORE)/bin/python -m pip install --quiet --constraint constraints.txt .

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from emoset.errors import EmosetError
     from emoset.loading import load_dataset, load_folds
     from emoset.locating import locate, status
+    from emoset.looking import report
+    from emoset.publishing import publish
     from emoset.registry import get_recipe, list_corpora
     from emoset.twins import twin
     from emoset.verifying import verify
 
 __all__ = [
     "EmosetError", "benchmark", "build", "check", "download", "get_recipe", "list_corpora", "load_dataset",
-    "load_folds", "locate", "status", "twin", "verify",
+    "load_folds", "locate", "publish", "report", "status", "twin", "verify",
 ]  # fmt: skip
 
 # Looked up on first use: `import emoset` costs next to nothing and pulls in neither torch nor datasets.
@@ -40,6 +42,8 @@ _HOMES = {
     "load_dataset": "emoset.loading",
     "load_folds": "emoset.loading",
     "locate": "emoset.locating",
+    "publish": "emoset.publishing",
+    "report": "emoset.looking",
     "status": "emoset.locating",
     "twin": "emoset.twins",
     "verify": "emoset.verifying",

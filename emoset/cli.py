@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -25,6 +25,9 @@ from emoset.reports import BuildReport
 from emoset.shards import default_data_dir
 from emoset.staging import write_text
 
+if TYPE_CHECKING:
+    from emoset.forms import Form
+
 app = typer.Typer(
     help="EmoSet (speech): recipes, shards, loading and a benchmark for speech emotion recognition.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
@@ -34,6 +37,7 @@ _out = Console()
 _EXTRAS = {
     "torch": "torch", "safetensors": "torch", "accelerate": "torch", "audiomentations": "torch",
     "sklearn": "baselines", "matplotlib": "report", "distributed": "dask",
+    "audformat": "exchange", "lhotse": "exchange", "webdataset": "exchange", "yaml": "exchange", "pandas": "exchange",
 }  # fmt: skip
 """Packages that the core does without, and the extra that brings each."""
 
@@ -319,6 +323,75 @@ def benchmark(
     _print(results.to_markdown())
     if out:
         _print(f"wrote {out}")
+
+
+@app.command(epilog="Example: emoset report data --out report.html")
+def report(
+    data: Annotated[
+        Path | None, typer.Argument(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
+    corpora: Annotated[list[str] | None, typer.Option("--corpus", help="Only this corpus; repeat for several.")] = None,
+    per_class: Annotated[int, typer.Option(help="Utterances of each class to see and hear; 0 for none.", min=0)] = 3,
+    quiet: Quiet = False,
+) -> None:
+    """Write one HTML page to look at and listen to what is built."""
+    _print(f"wrote {emoset.report(data, out, corpora=corpora, per_class=per_class, progress=not quiet)}")
+
+
+@app.command(epilog="Example: emoset publish emodb --to hf://datasets/lab/emoset --data data --dry-run")
+def publish(
+    corpora: Corpora,
+    to: Annotated[str, typer.Option(help="Folder, or hf://datasets/<namespace>/<name>.")],
+    data: DataDir = None,
+    form: Annotated[str, typer.Option(help="arrow as built, parquet, or flac for Parquet with FLAC inside.")] = "arrow",
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="Everything but recordings: labels, splits, hashes.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go where.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Publish built corpora, with a dataset card; what a licence forbids is refused."""
+    told = emoset.publish(
+        corpora, to, data_dir=data, form=cast("Form", form), audio=not no_audio, dry_run=dry_run, private=not public,
+        progress=not quiet,
+    )  # fmt: skip
+    _print(str(told))
+    if told.refused:
+        raise typer.Exit(1)
+
+
+@app.command("export", epilog="Example: emoset export lhotse emodb --data data --out emodb-lhotse")
+def export_(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="audformat, lhotse, wav or webdataset.")],
+    corpus: Annotated[str, typer.Argument(help="A built corpus or variant.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; it must be empty or an earlier export.")],
+    data: DataDir = None,
+    split: Annotated[list[str] | None, typer.Option(help="Only this split; repeat for several.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Export a built corpus for other tools."""
+    from emoset.exchange import export_to
+
+    _print(f"wrote {export_to(form, corpus, out, data_dir=data, splits=split, progress=not quiet)}")
+
+
+@app.command("import", epilog="Example: emoset import audformat some-database --out raw/mine --field label=emotion")
+def import_(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="audformat, lhotse, wav or webdataset.")],
+    source: Annotated[Path, typer.Argument(help="What another tool, or 'emoset export', wrote.")],
+    out: Annotated[Path, typer.Option(help="Raw folder to write, for 'emoset build'.")],
+    field: Annotated[
+        list[str] | None, typer.Option(help="NAME=COLUMN: where label, speaker, split, ... stand; repeatable.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a raw folder of what other tools hold."""
+    from emoset.exchange import import_from
+
+    columns = dict(text.partition("=")[::2] for text in field or [])
+    _print(f"wrote {import_from(form, source, out, progress=not quiet, **columns)}")
 
 
 @app.callback(invoke_without_command=True)
