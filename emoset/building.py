@@ -8,9 +8,9 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from emoset.remote import is_address, upload
 from emoset.reports import AUDIO_TABLE, BuildReport, CorpusReport, Tally, manifest, report_of
 from emoset.schema import SPLITS
 from emoset.shards import SHARD_BYTES, FileFacts, ShardWriter, default_data_dir, read_manifest, write_manifest
+from emoset.slots import Slots
 from emoset.staging import put_in_place, remove_leftovers, staged, write_whole
 from emoset.stamps import fingerprint, is_unchanged, write_stamp
 from emoset.summary import write_readme
@@ -38,7 +39,7 @@ from emoset.tree import RawTree
 from emoset.verifying import check_configuration
 
 _AHEAD = 2
-"""Tasks under way besides those that the workers are at."""
+"""Tasks under way besides those that the workers are at, and tasks that wait to be written."""
 
 _WORTHWHILE = 0.5
 """Seconds of work after which it pays to start processes, which takes about as long."""
@@ -136,29 +137,34 @@ class Crew:
 
     count: int
     foreign: Executor | None = None
+    slots: Slots = field(init=False)
     _own: Any = None
     _alone: float = 0.0
 
-    def submit(self, task: Task, part: Path) -> Future[Converted]:
-        """Have a task done, at once by this process as long as it is not worth starting others."""
+    def submit(self, task: Task) -> tuple[int | None, Future[Converted]]:
+        """Have a task done, at once by this process as long as it is not worth starting others; with its slot."""
         if self.foreign is not None:
-            return self.foreign.submit(convert, task)
+            return None, self.foreign.submit(convert, task)
         if self.count == 1 or self._alone < _WORTHWHILE:
             start = time.perf_counter()
             future: Future[Converted] = Future()
             future.set_result(convert(task))
             self._alone += time.perf_counter() - start
-            return future
+            return None, future
         if self._own is None:
             # Processes, since threads would wait for each other between the many short calls into libraries.
             self._own = ProcessPoolExecutor(self.count, initializer=end_with, initargs=(os.getpid(),))
-        done: Future[Converted] = self._own.submit(convert, replace(task, part=str(part)))
-        return done
+            self.slots = Slots(self.count + 2 * _AHEAD + 1)
+        slot = self.slots.take()
+        if slot is not None:
+            task = replace(task, slot=self.slots.address(slot))
+        return slot, self._own.submit(convert, task)
 
     def leave(self) -> None:
         """Send our own processes home, whatever they are at."""
         if self._own is not None:
             self._own.shutdown(kill_workers=True)
+            self.slots.close()
 
 
 @contextmanager
@@ -259,16 +265,27 @@ def _better_message(error: RawDataError, recipe: Recipe, tree: RawTree) -> RawDa
 def _write(reading: Reading, folder: Path, crew: Crew, settings: Settings) -> CorpusReport:
     recipe, tally = reading.recipe, Tally(reading)
     writers = {split: ShardWriter(folder, split, settings.shard_bytes) for split in SPLITS}
-    with Progress(recipe.configuration, len(reading.utterances), settings.progress) as bar:
-        for task, part, done in _convert_all(reading, folder, crew):
+    storing: deque[Future[None]] = deque()
+    # Hashing and writing need no interpreter: another thread does them while this one goes on.
+    with (
+        ThreadPoolExecutor(1, "emoset-write") as thread,
+        Progress(recipe.configuration, len(reading.utterances), settings.progress) as bar,
+    ):
+        previous = ""
+        for task, slot, done in _convert_all(reading, crew):
             tally.add(task.utterances, done.told)
-            writer = writers[task.utterances[0].split]
-            writer.write(done.batches)
-            if part.exists():
-                writer.write_part(part)
+            split = task.utterances[0].split
+            if previous not in ("", split):
+                storing.append(thread.submit(writers[previous].close))
+            storing.append(thread.submit(_store, writers[split], done, slot, crew))
+            while len(storing) > _AHEAD:
+                storing.popleft().result()
+            previous = split
             bar.advance(len(task.utterances))
-    for writer in writers.values():
-        writer.close()
+        for writer in writers.values():
+            storing.append(thread.submit(writer.close))
+        for stored in storing:
+            stored.result()
     rejected, notes = [*reading.rejected, *tally.rejected], tally.notes()
     if not reading.synthetic and reading.layout == "distribution":
         rejected += compare_with_index(recipe, tally.sources, {u.file: u.path for u in tally.written}, notes)
@@ -289,26 +306,37 @@ def _programs(tally: Tally) -> dict[str, str]:
     return {"ffmpeg": ffmpeg_version() or "unknown"} if used else {}
 
 
-def _convert_all(reading: Reading, folder: Path, crew: Crew) -> Iterator[tuple[Task, Path, Converted]]:
-    """Convert in order, with a bounded number of tasks under way; what a task made is returned or in its part."""
-    recipe, tree = reading.recipe, reading.tree
-    waiting: deque[tuple[Task, Path, Future[Converted]]] = deque()
+def _store(writer: ShardWriter, done: Converted, slot: int | None, crew: Crew) -> None:
+    """Write what a task made, which is in batches or in a slot."""
+    writer.write(done.batches)
+    if slot is not None:
+        if done.in_slot:
+            with crew.slots.messages(slot, done.in_slot) as messages:
+                writer.write_messages(messages)
+        crew.slots.give_back(slot)
+
+
+def _convert_all(reading: Reading, crew: Crew) -> Iterator[tuple[Task, int | None, Converted]]:
+    """Convert in order, with a bounded number of tasks under way."""
+    recipe = reading.recipe
+    waiting: deque[tuple[Task, int | None, Future[Converted]]] = deque()
     try:
-        for number, task in enumerate(tasks(reading.utterances, tree, recipe.channels, recipe.raw_pcm)):
-            part = folder / f"part-{number:06d}"
-            waiting.append((task, part, crew.submit(task, part)))
+        for task in tasks(reading.utterances, reading.tree, recipe.channels, recipe.raw_pcm):
+            waiting.append((task, *crew.submit(task)))
             if len(waiting) >= crew.count + _AHEAD:
-                yield _finished(*waiting.popleft())
+                first, slot, future = waiting.popleft()
+                yield first, slot, _result(first, future)
         while waiting:
-            yield _finished(*waiting.popleft())
+            first, slot, future = waiting.popleft()
+            yield first, slot, _result(first, future)
     finally:
         for _, _, future in waiting:
             future.cancel()
 
 
-def _finished(task: Task, part: Path, future: Future[Converted]) -> tuple[Task, Path, Converted]:
+def _result(task: Task, future: Future[Converted]) -> Converted:
     try:
-        return task, part, future.result()
+        return future.result()
     except (EmosetError, OSError):
         raise
     except Exception as error:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from emoset.audio import Sanity, Sound, decode, read_bytes, sample_hash, sanity,
 from emoset.errors import AudioError
 from emoset.parts import RawPcm
 from emoset.schema import COLUMNS, WAV_HEADER_BYTES, arrow_schema
-from emoset.shards import write_part
+from emoset.slots import write_slot
 from emoset.tree import RawTree
 from emoset.utterance import Utterance
 
@@ -42,14 +41,14 @@ class Task:
         paths: of each, on a disk that the worker sees too.
         channels: how several become one: their mean, or the number of the one to take.
         raw_pcm: what files without any header hold.
-        part: file that gets the record batches, where workers and caller share a disk; else they are returned.
+        slot: memory of the caller that gets the record batches; else they are returned.
     """
 
     utterances: tuple[Utterance, ...]
     paths: tuple[str, ...]
     channels: Literal["mean"] | int
     raw_pcm: RawPcm | None
-    part: str | None = None
+    slot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +63,17 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The outcome of a task: record batches of what could be stored, and what is told of every utterance."""
+    """The outcome of a task.
+
+    Args:
+        batches: record batches of what could be stored, unless they are in the slot.
+        told: of every utterance.
+        in_slot: bytes written to the slot.
+    """
 
     batches: tuple[pa.RecordBatch, ...]
     told: tuple[Told, ...]
+    in_slot: int = 0
 
 
 def tasks(
@@ -124,7 +130,7 @@ def convert(task: Task) -> Converted:
                 data, utterance.path, utterance.start, utterance.end, task.channels,
                 raw_pcm=task.raw_pcm, path=place,
             )  # fmt: skip
-            if sound.samples.min() == sound.samples.max():
+            if sound.samples[0] == sound.samples[-1] and sound.samples.min() == sound.samples.max():
                 raise AudioError(
                     "it is silent: all samples are equal", where=utterance.path,
                     cure="copy it again, or exclude it with a reason",
@@ -141,10 +147,9 @@ def convert(task: Task) -> Converted:
             stored, size = [], 0
     if stored:
         batches.append(_batch(stored))
-    if task.part is None:
-        return Converted(tuple(batches), tuple(told))
-    write_part(Path(task.part), batches)
-    return Converted((), tuple(told))
+    if task.slot and (size := write_slot(task.slot, batches)):
+        return Converted((), tuple(told), size)
+    return Converted(tuple(batches), tuple(told))
 
 
 def _wav_column(sounds: Sequence[Sound]) -> pa.BinaryArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,8 +19,8 @@ from emoset.staging import write_text
 SHARD_BYTES: Final = 256 * 2**20
 """Size at which a shard is closed, far below Arrow's 2 GiB limit of one column."""
 
-_START: Final = arrow_schema().serialize().to_pybytes()
-_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+START: Final = arrow_schema().serialize().to_pybytes()
+END: Final = b"\xff\xff\xff\xff\0\0\0\0"
 """How an Arrow stream begins and ends; between these are record batches, each a message of its own."""
 
 MANIFEST: Final = "manifest.json"
@@ -64,32 +63,28 @@ class ShardWriter:
     def __init__(self, folder: Path, split: str, shard_bytes: int = SHARD_BYTES) -> None:
         self._folder, self._split, self._limit = folder, split, shard_bytes
         self._sink: _HashingFile | None = None
+        self._stream: Any = None
         self.shards: dict[str, FileFacts] = {}
 
     def write(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Add rows of the schema of `arrow_schema`; they stay together in one shard."""
         for batch in batches:
-            self._open().write(memoryview(batch.serialize()))
+            sink = self._open()
+            if self._stream is None:
+                self._stream = pa.ipc.new_stream(_Body(sink), arrow_schema())
+            self._stream.write_batch(batch)
         self._close_if_full()
 
-    def write_part(self, path: Path) -> None:
-        """Add the rows of a file by `write_part`, and remove it; gives the very bytes that `write` gives."""
-        start = len(_START)
-        if path.stat().st_size > start + len(_END):
-            with (
-                path.open("rb") as file,
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-                memoryview(mapped) as whole,
-                whole[start : -len(_END)] as batches,
-            ):
-                self._open().write(batches)
-        path.unlink()
+    def write_messages(self, messages: memoryview) -> None:
+        """Add rows that are messages of an Arrow stream already; gives the very bytes that `write` gives."""
+        if len(messages):
+            self._open().write(messages)
         self._close_if_full()
 
     def _open(self) -> _HashingFile:
         if self._sink is None:
             self._sink = _HashingFile(self._folder / f"{self._split}-{len(self.shards):05d}.arrow")
-            self._sink.write(_START)
+            self._sink.write(START)
         return self._sink
 
     def _close_if_full(self) -> None:
@@ -99,16 +94,28 @@ class ShardWriter:
     def close(self) -> None:
         """Bring to disk what was written."""
         if self._sink is not None:
-            self._sink.write(_END)
+            self._sink.write(END)
             self.shards[self._sink.path.name] = self._sink.finish()
-        self._sink = None
+        self._sink = self._stream = None
 
 
-def write_part(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write record batches to a file of their own, for a `ShardWriter` to take in."""
-    with path.open("wb", buffering=0) as file, pa.ipc.new_stream(file, arrow_schema()) as stream:
-        for batch in batches:
-            stream.write_batch(batch)
+class _Body:
+    """A file without the beginning of a stream, which stands there already."""
+
+    closed = False
+
+    def __init__(self, sink: _HashingFile) -> None:
+        self._sink, self._left_out = sink, 0
+
+    def write(self, data: bytes) -> int:
+        skipped = min(len(START) - self._left_out, len(data))
+        self._left_out += skipped
+        if skipped < len(data):
+            self._sink.write(memoryview(data)[skipped:])
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
 class _HashingFile:
