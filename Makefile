@@ -42,9 +42,13 @@ test: $(VENV)/installed $(CORE)/installed
 docs: $(VENV)/installed
 	$(BIN)/python -c 'from pathlib import Path; from emoset.tables import write_tables; write_tables(Path("docs"))'
 
-## make campaign: all mutants on all recipes and the other long measurements; writes docs/figures.md
+## make campaign: all mutants on all recipes (docs/figures.md), faults, archives, formats, kills, speed, memory (docs/trust.md)
 campaign: $(VENV)/installed
 	$(BIN)/python benchmarks/campaign.py
+	$(BIN)/python benchmarks/trust.py
+	$(BIN)/python benchmarks/kills.py --kills 240
+	$(BIN)/python benchmarks/conversion.py --hours 12
+	$(BIN)/python benchmarks/conversion.py --memory 1 10 100
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .

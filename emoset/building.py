@@ -33,7 +33,7 @@ from emoset.schema import SPLITS
 from emoset.shards import SHARD_BYTES, FileFacts, ShardWriter, default_data_dir, read_manifest, write_manifest
 from emoset.slots import Slots
 from emoset.staging import put_in_place, remove_leftovers, staged, write_whole
-from emoset.stamps import fingerprint, is_unchanged, write_stamp
+from emoset.stamps import STAMPS, fingerprint, is_unchanged, write_stamp
 from emoset.summary import write_readme
 from emoset.tree import RawTree
 from emoset.verifying import check_configuration
@@ -107,7 +107,8 @@ def build(
     settings = Settings(data_dir, allow_partial, pattern, rebuild, shard_bytes, progress)
     roots = [find_raw_root(recipe, raw, len(recipes), progress) for recipe in recipes]
     data_dir.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(data_dir)
+    for folder in (data_dir, data_dir / STAMPS):
+        remove_leftovers(folder)
     with _workers(workers, scheduler) as crew:
         return BuildReport(
             tuple(build_corpus(recipe, root, crew, settings) for recipe, root in zip(recipes, roots, strict=True))

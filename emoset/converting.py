@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -110,6 +111,7 @@ def end_with(parent: int) -> None:
             time.sleep(0.5)
         os._exit(1)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the keyboard interrupts the one that started it, which ends it
     threading.Thread(target=watch, daemon=True).start()
 
 

@@ -9,7 +9,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +18,7 @@ import platformdirs
 import requests
 
 from emoset.archives import archive_kind, extract
-from emoset.errors import ArchiveError, RawDataError
+from emoset.errors import ArchiveError, EmosetError, RawDataError
 from emoset.fetching import Fetched, fetch
 from emoset.indexing import read_index, verify_raw
 from emoset.listing import LISTS
@@ -27,7 +27,7 @@ from emoset.progress import Progress
 from emoset.reading import TWIN_MARKER
 from emoset.recipe import Recipe, describe
 from emoset.registry import get_recipe, resolve
-from emoset.staging import put_in_place, remove_leftovers, staged, write_text
+from emoset.staging import remove_leftovers, staged, sync_folder, write_text
 
 RAW_VARIABLE: Final = "EMOSET_RAW"
 """Environment variable: folder that holds one raw root per corpus, named by its id."""
@@ -102,16 +102,17 @@ def find_raw_root(
     parent = Path(raw) if raw is not None else default_raw_dir()
     inside = [parent / name for name in (recipe.raw_name, recipe.id)]
     found = next((folder for folder in inside if folder.is_dir()), None)
-    if found is not None:
-        return found
-    if raw is not None:
-        return parent if corpora == 1 else inside[-1]
-    return download_corpus(recipe, inside[0], progress)
+    if raw is None:
+        return download_corpus(recipe, found or inside[0], progress)
+    return found or (parent if corpora == 1 else inside[-1])
 
 
 def download_corpus(recipe: Recipe, root: Path, progress: bool) -> Path:
     """Download one corpus. See `download`."""
+    kept = root.parent / _DOWNLOADS / recipe.raw_name
     if root.is_dir() and any(root.iterdir()):
+        if (root / MARKER).is_file():
+            _clean(kept)  # a run that was killed right after the root had its name left it
         return root  # downloaded earlier, whole as it has its name; or the user's own copy, which is never touched
     if not recipe.sources:
         why = "no address of its files is known" if recipe.access == "open" else f"its access is '{recipe.access}'"
@@ -120,32 +121,43 @@ def download_corpus(recipe: Recipe, root: Path, progress: bool) -> Path:
             expected=f"it in {root}, or --raw {recipe.raw_name}=FOLDER", cure=how_to_get(recipe),
         )  # fmt: skip
     remove_leftovers(root.parent)
-    kept = root.parent / _DOWNLOADS / recipe.raw_name
     kept.mkdir(parents=True, exist_ok=True)
     remove_leftovers(kept)
-    with _removed_if_empty(kept), staged(root) as tree:
+    try:
+        _download(recipe, root, kept, progress)
+    except (EmosetError, OSError):
+        if not (root / MARKER).is_file():
+            raise  # otherwise another process has finished the same, and has taken its files away
+    finally:
+        for folder in (kept, kept.parent):
+            with suppress(OSError):
+                folder.rmdir()  # if it is empty; files that were fetched whole stay for the next run
+    _clean(kept)
+    return root
+
+
+def _download(recipe: Recipe, root: Path, kept: Path, progress: bool) -> None:
+    with staged(root) as tree:
         tree.mkdir()
         told = [facts for source in recipe.sources for facts in _take(recipe, source, kept, tree, progress)]
         _check(recipe, tree, progress)
         about = {"corpus": recipe.id, "recipe_version": recipe.version, "files": told}
         write_text(tree / MARKER, json.dumps(about, indent=1) + "\n")
-        if root.is_dir():
-            with suppress(OSError):
-                root.rmdir()  # an empty folder was there
-        put_in_place(tree, root)
-        shutil.rmtree(kept, ignore_errors=True)
-    return root
+        sync_folder(tree)
+        try:
+            tree.rename(root)
+        except OSError:
+            if not (root.is_dir() and any(root.iterdir())):
+                raise  # otherwise another process was faster, or the user put a copy there: that is never replaced
+        sync_folder(root.parent)
 
 
-@contextmanager
-def _removed_if_empty(kept: Path) -> Iterator[None]:
-    """Leave no empty folders behind; files that were fetched whole stay for the next run."""
-    try:
-        yield
-    finally:
-        for folder in (kept, kept.parent):
-            with suppress(OSError):
-                folder.rmdir()
+def _clean(kept: Path) -> None:
+    """Remove what was fetched, and what killed runs left."""
+    shutil.rmtree(kept, ignore_errors=True)
+    remove_leftovers(kept.parent.parent)
+    with suppress(OSError):
+        kept.parent.rmdir()
 
 
 def how_to_get(recipe: Recipe) -> str:

@@ -159,6 +159,14 @@ def _is_alive(pid: int) -> bool:
 
 
 def _remove(path: Path) -> None:
+    try:
+        _remove_now(path)
+    except BaseException:  # a signal that ends the process came in the middle: that must wait
+        _remove_now(path)
+        raise
+
+
+def _remove_now(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
