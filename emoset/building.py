@@ -107,8 +107,8 @@ def build(
     settings = Settings(data_dir, allow_partial, pattern, rebuild, shard_bytes, progress)
     roots = [find_raw_root(recipe, raw, len(recipes), progress) for recipe in recipes]
     data_dir.mkdir(parents=True, exist_ok=True)
-    for folder in (data_dir, data_dir / STAMPS):
-        remove_leftovers(folder)
+    for place in (data_dir, data_dir / STAMPS):
+        remove_leftovers(place)
     with _workers(workers, scheduler) as crew:
         return BuildReport(
             tuple(build_corpus(recipe, root, crew, settings) for recipe, root in zip(recipes, roots, strict=True))

@@ -184,9 +184,7 @@ def test_the_folder_of_another_corpus_is_recognised(raw_twins: Path, tmp_path: P
         emoset.build("emodb", raw_twins / "urdu", tmp_path / "data", progress=False)
 
 
-def test_no_raw_folder_at_all_names_the_option_and_the_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_no_raw_folder_at_all_names_the_option_and_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EMOSET_RAW", str(tmp_path))
     with pytest.raises(RawDataError, match=rf"expected it in {tmp_path}/savee, or --raw savee=FOLDER"):
         emoset.build("savee", None, tmp_path / "data", progress=False)
