@@ -206,8 +206,8 @@ def status(
         UnknownNameError: there is no such corpus.
 
     Example:
-        >>> [(told.configuration, told.state) for told in status(data, ["emodb", "tess"])]
-        [('emodb', 'built'), ('tess', 'absent')]
+        >>> [(told.configuration, told.utterances) for told in status(data, ["emodb", "tess"])]
+        [('emodb', 21), ('tess', 0)]
     """
     folder = Path(data_dir) if data_dir is not None else default_data_dir()
     raw_dir = Path(raw) if raw is not None else default_raw_dir()

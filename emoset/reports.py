@@ -127,9 +127,10 @@ class Tally:
                     f"{len(names)} of {len(self.written)} files are {form}, not {usual} as most: {_some(names)}"
                 )
         notes += [f"{len(names)} recordings {reason}: {_some(names)}" for reason, names in self._unusual.items()]
-        notes += self._copies()
-        if not self.reading.synthetic and (clauses := differences(self.written, self.reading.recipe.published)):
-            notes.append(f"published counts differ: {'; '.join(clauses)}")
+        if not self.reading.synthetic:  # a twin may say the same thing twice
+            notes += self._copies()
+            if clauses := differences(self.written, self.reading.recipe.published):
+                notes.append(f"published counts differ: {'; '.join(clauses)}")
         if self.clipped:
             notes.append(f"{self.clipped} samples were clipped to 16 bits")
         return notes
