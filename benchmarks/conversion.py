@@ -3,9 +3,9 @@
     python benchmarks/conversion.py                      # 1 h of 16 kHz mono, 1 h of 44.1 kHz stereo; ratios
     python benchmarks/conversion.py --memory 1 10 100    # hours: seconds, peak memory and rebuild of each
 
-The bare loop reads a file, decodes it, averages channels, resamples, hashes source and samples, and appends the
-WAV bytes to one file. The build does that too, and finds the files, writes Arrow shards and a manifest, hashes the
-shards and verifies them.
+The bare loop reads a file, decodes it, averages channels, resamples, hashes source and samples, appends the WAV
+bytes to one file, and hashes that as it grows. The build does that too, and finds the files, makes utterances of
+them, measures the samples, and writes Arrow shards and a manifest. Each starts without an old output.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def write_corpus(folder: Path, files: int, rate: int, channels: int, distinct: i
 
 def bare_loop(raw: Path, out: Path) -> None:
     """What any converter must do at least, in one thread."""
+    written = hashlib.sha256()
     with out.open("wb") as file:
         for path in sorted(raw.rglob("*.wav")):
             data = path.read_bytes()
@@ -83,13 +84,17 @@ def bare_loop(raw: Path, out: Path) -> None:
                 samples = np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16)
             hashlib.sha256(data).hexdigest()
             hashlib.sha256(samples.tobytes()).hexdigest()
-            file.write(wav_bytes(samples))
+            stored = wav_bytes(samples)
+            written.update(stored)
+            file.write(stored)
         file.flush()
         os.fsync(file.fileno())
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long something takes."""
+def seconds(work: Callable[[], object], *old: Path) -> float:
+    """How long something takes, with an old output removed and all of the machine's writing done."""
+    for each in old:
+        shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
     os.sync()
     start = time.perf_counter()
     work()
@@ -105,15 +110,14 @@ def ratios(folder: Path, hours: float, rounds: int) -> list[str]:
         out = folder / "out"
 
         def build(workers: int, raw: Path = raw, out: Path = out) -> None:
-            shutil.rmtree(out, ignore_errors=True)
             emoset.build(str(folder / "measured.py"), raw, out, workers=workers, progress=False)
 
         bare_loop(raw, folder / "bare")  # everything is in the page cache afterwards
         bare, one, two = [], [], []
         for _ in range(rounds):
-            bare.append(seconds(lambda raw=raw: bare_loop(raw, folder / "bare")))
-            one.append(seconds(lambda: build(1)))
-            two.append(seconds(lambda: build(2)))
+            bare.append(seconds(lambda raw=raw: bare_loop(raw, folder / "bare"), out, folder / "bare"))
+            one.append(seconds(lambda: build(1), out, folder / "bare"))
+            two.append(seconds(lambda: build(2), out, folder / "bare"))
         speed = files * SECONDS / statistics.median(bare)
         cells = [
             f"{statistics.median(b / t for b, t in zip(bare, times, strict=True)):.2f}"
@@ -157,7 +161,7 @@ def memory(folder: Path, hours: list[float]) -> list[str]:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hours", type=float, default=5.0, help="of speech, for the ratios")
+    parser.add_argument("--hours", type=float, default=12.0, help="of speech, for the ratios")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=float, nargs="+", metavar="HOURS")
     given = parser.parse_args()

@@ -147,7 +147,7 @@ def decode(
         raise AudioError("it holds no samples", where=where, cure=COPY_AGAIN + ", or exclude it with a reason")
     held = samples.shape[1]
     if rate == SAMPLING_RATE and held == 1 and samples.dtype == np.int16:
-        return Sound(samples[:, 0].astype(np.int16), name, rate, held, 0)
+        return Sound(np.ascontiguousarray(samples[:, 0], np.int16), name, rate, held, 0)
     if held > 1 and channels != "mean":
         if channels >= held:
             raise AudioError(f"it has {held} channels, and number {channels} is wanted", where=where, cure=COPY_AGAIN)
@@ -246,10 +246,10 @@ def sanity(sound: Sound) -> Sanity:
         # Sums of whole numbers are exact in float64 up to 2**53, in whatever order a library adds them.
         block = samples[first : first + _BLOCK].astype(np.float64)
         whole = len(block) // step * step
-        frames, rest = block[:whole].reshape(-1, 1, step), block[whole:]
-        energy = np.matmul(frames, frames.transpose(0, 2, 1))
+        frames, rest = block[:whole].reshape(-1, step), block[whole:]
+        energy = np.matmul(frames[:, None], frames[:, :, None])
         silent += int(np.count_nonzero(energy < step * _SILENT))
-        total += int(block.sum())
+        total += int((frames @ np.ones(step)).sum()) + int(rest.sum())
         power += int(energy.sum()) + int(np.dot(rest, rest))
     level = 10 * math.log10(power / len(samples) / 32768**2) if power else -120.0
     return Sanity(

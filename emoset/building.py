@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -29,7 +29,6 @@ from emoset.recipe import Recipe
 from emoset.registry import get_recipe, resolve
 from emoset.remote import is_address, upload
 from emoset.reports import AUDIO_TABLE, BuildReport, CorpusReport, Tally, manifest, report_of
-from emoset.schema import SPLITS
 from emoset.shards import SHARD_BYTES, FileFacts, ShardWriter, default_data_dir, read_manifest, write_manifest
 from emoset.slots import Slots
 from emoset.staging import put_in_place, remove_leftovers, staged, write_whole
@@ -39,10 +38,16 @@ from emoset.tree import RawTree
 from emoset.verifying import check_configuration
 
 _AHEAD = 2
-"""Tasks under way besides those that the workers are at, and tasks that wait to be written."""
+"""Tasks under way besides those that the workers are at or have next."""
 
-_WORTHWHILE = 0.5
+_STORING = 4
+"""Tasks whose rows are on their way to the disk."""
+
+_WORTHWHILE = 0.3
 """Seconds of work after which it pays to start processes, which takes about as long."""
+
+_MUCH = 2**28
+"""Bytes of a raw root with which it pays at once."""
 
 
 def build(
@@ -129,10 +134,10 @@ class Settings:
 
 @dataclass
 class Crew:
-    """Who converts: an executor by somebody else, or processes of our own, started when there is enough to do.
+    """Who converts: an executor by somebody else; or this process, and others as soon as there is enough to do.
 
     Args:
-        count: number of workers.
+        count: number of workers, of which this process is one.
         foreign: an executor whose workers may be on other machines; what they made is sent back.
     """
 
@@ -140,32 +145,49 @@ class Crew:
     foreign: Executor | None = None
     slots: Slots = field(init=False)
     _own: Any = None
+    _started: Future[int] = field(default_factory=Future)
+    _given: list[Future[Converted]] = field(default_factory=list)
     _alone: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.slots = Slots(0 if self.foreign else self.ahead + _STORING + 1)
+
+    @property
+    def ahead(self) -> int:
+        """Tasks that may be under way at once."""
+        return 2 * self.count + _AHEAD
+
     def submit(self, task: Task) -> tuple[int | None, Future[Converted]]:
-        """Have a task done, at once by this process as long as it is not worth starting others; with its slot."""
+        """Have a task done, by this process if no other one is there or all have enough to do; with its slot."""
         if self.foreign is not None:
             return None, self.foreign.submit(convert, task)
-        if self.count == 1 or self._alone < _WORTHWHILE:
-            start = time.perf_counter()
-            future: Future[Converted] = Future()
-            future.set_result(convert(task))
-            self._alone += time.perf_counter() - start
-            return None, future
-        if self._own is None:
-            # Processes, since threads would wait for each other between the many short calls into libraries.
-            self._own = ProcessPoolExecutor(self.count, initializer=end_with, initargs=(os.getpid(),))
-            self.slots = Slots(self.count + 2 * _AHEAD + 1)
         slot = self.slots.take()
         if slot is not None:
             task = replace(task, slot=self.slots.address(slot))
-        return slot, self._own.submit(convert, task)
+        self._given = [future for future in self._given if not future.done()]
+        if self._started.done() and len(self._given) < 2 * (self.count - 1):
+            self._given.append(self._own.submit(convert, task))
+            return slot, self._given[-1]
+        start = time.perf_counter()
+        future: Future[Converted] = Future()
+        future.set_result(convert(task))
+        self._alone += time.perf_counter() - start
+        if self._alone >= _WORTHWHILE:
+            self.call_others()
+        return slot, future
+
+    def call_others(self) -> None:
+        """Start the other processes, which are here some time later."""
+        if self._own is None and self.count > 1 and self.foreign is None:
+            # Processes, since threads would wait for each other between the many short calls into libraries.
+            self._own = ProcessPoolExecutor(self.count - 1, initializer=end_with, initargs=(os.getpid(),))
+            self._started = self._own.submit(os.getpid)
 
     def leave(self) -> None:
         """Send our own processes home, whatever they are at."""
         if self._own is not None:
             self._own.shutdown(kill_workers=True)
-            self.slots.close()
+        self.slots.close()
 
 
 @contextmanager
@@ -203,6 +225,8 @@ def build_corpus(recipe: Recipe, root: Path, crew: Crew, settings: Settings) -> 
     }
     if not settings.rebuild and is_unchanged(settings.data_dir, recipe.configuration, **made_from):
         return report_of(read_manifest(target), target, unchanged=True)
+    if tree.bytes >= _MUCH:
+        crew.call_others()
     try:
         reading = read_raw(recipe, tree, settings.pattern)
     except RawDataError as error:
@@ -265,28 +289,21 @@ def _better_message(error: RawDataError, recipe: Recipe, tree: RawTree) -> RawDa
 
 def _write(reading: Reading, folder: Path, crew: Crew, settings: Settings) -> CorpusReport:
     recipe, tally = reading.recipe, Tally(reading)
-    writers = {split: ShardWriter(folder, split, settings.shard_bytes) for split in SPLITS}
-    storing: deque[Future[None]] = deque()
-    # Hashing and writing need no interpreter: another thread does them while this one goes on.
+    storing: deque[_Storing] = deque()
     with (
-        ThreadPoolExecutor(1, "emoset-write") as thread,
+        ShardWriter(folder, settings.shard_bytes) as writer,
         Progress(recipe.configuration, len(reading.utterances), settings.progress) as bar,
     ):
-        previous = ""
         for task, slot, done in _convert_all(reading, crew):
             tally.add(task.utterances, done.told)
-            split = task.utterances[0].split
-            if previous not in ("", split):
-                storing.append(thread.submit(writers[previous].close))
-            storing.append(thread.submit(_store, writers[split], done, slot, crew))
-            while len(storing) > _AHEAD:
-                storing.popleft().result()
-            previous = split
+            storing.append(_Storing(writer, task, done, slot, crew.slots))
+            while len(storing) > _STORING:
+                storing.popleft().finish()
             bar.advance(len(task.utterances))
-        for writer in writers.values():
-            storing.append(thread.submit(writer.close))
-        for stored in storing:
-            stored.result()
+        while storing:
+            storing.popleft().finish()
+        writer.finish()
+        crew.slots.empty()
     rejected, notes = [*reading.rejected, *tally.rejected], tally.notes()
     if not reading.synthetic and reading.layout == "distribution":
         rejected += compare_with_index(recipe, tally.sources, {u.file: u.path for u in tally.written}, notes)
@@ -296,8 +313,7 @@ def _write(reading: Reading, folder: Path, crew: Crew, settings: Settings) -> Co
     table = tally.audio_table()
     write_whole(folder / AUDIO_TABLE, table)
     tables: dict[str, FileFacts] = {AUDIO_TABLE: {"bytes": len(table), "sha256": hashlib.sha256(table).hexdigest()}}
-    shards = {name: facts for writer in writers.values() for name, facts in writer.shards.items()}
-    told = write_manifest(folder, manifest(tally, rejected, notes, shards, tables, _programs(tally)))
+    told = write_manifest(folder, manifest(tally, rejected, notes, writer.shards, tables, _programs(tally)))
     return report_of(told, None, used=list(dict.fromkeys(u.path for u in tally.written)))
 
 
@@ -307,14 +323,22 @@ def _programs(tally: Tally) -> dict[str, str]:
     return {"ffmpeg": ffmpeg_version() or "unknown"} if used else {}
 
 
-def _store(writer: ShardWriter, done: Converted, slot: int | None, crew: Crew) -> None:
-    """Write what a task made, which is in batches or in a slot."""
-    writer.write(done.batches)
-    if slot is not None:
-        if done.in_slot:
-            with crew.slots.messages(slot, done.in_slot) as messages:
-                writer.write_messages(messages)
-        crew.slots.give_back(slot)
+class _Storing:
+    """What a task made, in batches or in a slot, on its way to the disk."""
+
+    def __init__(self, writer: ShardWriter, task: Task, done: Converted, slot: int | None, slots: Slots) -> None:
+        self._slots, self._slot = slots, slot
+        self._messages = memoryview(b"") if slot is None else slots.messages(slot, done.in_slot)
+        split = task.utterances[0].split
+        self._under_way = [*writer.write(split, done.batches), *writer.write_messages(split, self._messages)]
+
+    def finish(self) -> None:
+        """Wait for the disk, and let others use the slot."""
+        for part in self._under_way:
+            part.result()
+        self._messages.release()
+        if self._slot is not None:
+            self._slots.give_back(self._slot)
 
 
 def _convert_all(reading: Reading, crew: Crew) -> Iterator[tuple[Task, int | None, Converted]]:
@@ -324,7 +348,7 @@ def _convert_all(reading: Reading, crew: Crew) -> Iterator[tuple[Task, int | Non
     try:
         for task in tasks(reading.utterances, reading.tree, recipe.channels, recipe.raw_pcm):
             waiting.append((task, *crew.submit(task)))
-            if len(waiting) >= crew.count + _AHEAD:
+            while waiting and (waiting[0][2].done() or len(waiting) >= crew.ahead):
                 first, slot, future = waiting.popleft()
                 yield first, slot, _result(first, future)
         while waiting:

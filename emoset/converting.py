@@ -18,19 +18,23 @@ from emoset.account import Rejection
 from emoset.audio import Sanity, Sound, decode, read_bytes, sample_hash, sanity, wav_header
 from emoset.errors import AudioError
 from emoset.parts import RawPcm
-from emoset.schema import COLUMNS, WAV_HEADER_BYTES, arrow_schema
+from emoset.schema import COLUMNS, SAMPLING_RATE, WAV_HEADER_BYTES, arrow_schema
 from emoset.slots import write_slot
 from emoset.tree import RawTree
 from emoset.utterance import Utterance
 
-BATCH_ROWS: Final = 100
+BATCH_ROWS: Final = 50
 """Rows in a record batch at most: small enough for random access."""
 
-BATCH_BYTES: Final = 16 * 2**20
+BATCH_BYTES: Final = 8 * 2**20
 """Audio in a record batch, unless a single recording has more: far below Arrow's 2 GiB limit of one column."""
 
-TASK_BYTES: Final = 16 * 2**20
+TASK_BYTES: Final = 8 * 2**20
 """Source files that one task reads, unless a single one has more: what bounds the memory of a worker."""
+
+
+LONGEST: Final = 16 * 3600 * SAMPLING_RATE
+"""Samples of one utterance at most, so that no record batch comes near to Arrow's 2 GiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,9 @@ def convert(task: Task) -> Converted:
 
     Nothing is raised for what is wrong with a file: that is told, with the file's name.
     """
-    told, stored, batches = [], [], []
-    size = 0
+    told: list[Told] = []
+    batches: list[pa.RecordBatch] = []
+    rows = _Rows(_scratch() if task.slot else bytearray())
     path, data, digest = "", b"", ""
     for utterance, place in zip(task.utterances, task.paths, strict=True):
         try:
@@ -132,6 +137,11 @@ def convert(task: Task) -> Converted:
                 data, utterance.path, utterance.start, utterance.end, task.channels,
                 raw_pcm=task.raw_pcm, path=place,
             )  # fmt: skip
+            if len(sound.samples) > LONGEST:
+                raise AudioError(
+                    f"it is {sound.seconds / 3600:.1f} hours long", where=utterance.path,
+                    expected="at most 16 hours", cure="cut it, or exclude it with a reason",
+                )  # fmt: skip
             if sound.samples[0] == sound.samples[-1] and sound.samples.min() == sound.samples.max():
                 raise AudioError(
                     "it is silent: all samples are equal", where=utterance.path,
@@ -142,43 +152,68 @@ def convert(task: Task) -> Converted:
             told.append(Told(rejection=Rejection(utterance.path, reason, error.cure or "copy it again")))
             continue
         told.append(Told((len(data), digest), sound.form, sanity(sound)))
-        stored.append((utterance, sound))
-        size += 2 * len(sound.samples)
-        if size >= BATCH_BYTES:
-            batches.append(_batch(stored))
-            stored, size = [], 0
-    if stored:
-        batches.append(_batch(stored))
+        rows.add(utterance, sound)
+        if rows.size >= BATCH_BYTES:
+            batches.append(rows.batch())
+            rows = _Rows(bytearray())
+    if rows.size:
+        batches.append(rows.batch())
     if task.slot and (size := write_slot(task.slot, batches)):
         return Converted((), tuple(told), size)
+    if task.slot:
+        batches = [pa.ipc.read_record_batch(batch.serialize(), batch.schema) for batch in batches]
     return Converted(tuple(batches), tuple(told))
 
 
-def _wav_column(sounds: Sequence[Sound]) -> pa.BinaryArray:
-    """Canonical WAV bytes of all sounds, put together in one copy."""
-    pieces: list[bytes | memoryview] = []
-    for sound in sounds:
-        pieces += (wav_header(len(sound.samples)), np.ascontiguousarray(sound.samples, dtype="<i2").data)
-    sizes = [WAV_HEADER_BYTES + 2 * len(sound.samples) for sound in sounds]
-    ends = np.cumsum([0, *sizes]).astype(np.int32)
-    return pa.Array.from_buffers(pa.binary(), len(sounds), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(pieces))])
-
-
 _PLAIN: Final = [name for name in COLUMNS if name not in ("audio", "duration", "sha256")]
+_THREAD = threading.local()
 
 
-def _batch(stored: Sequence[tuple[Utterance, Sound]]) -> pa.RecordBatch:
-    """The rows of a shard, column by column: much faster than row by row."""
-    utterances = [utterance for utterance, _ in stored]
-    sounds = [sound for _, sound in stored]
-    columns = {name: pa.array([getattr(u, name) for u in utterances], COLUMNS[name]) for name in _PLAIN}
-    columns["audio"] = pa.StructArray.from_arrays(
-        [
-            _wav_column(sounds),
-            pa.array([u.file for u in utterances], pa.string()),
-        ],
-        fields=list(COLUMNS["audio"]),
-    )
-    columns["duration"] = pa.array([sound.seconds for sound in sounds], COLUMNS["duration"])
-    columns["sha256"] = pa.array([sample_hash(sound.samples) for sound in sounds], pa.string())
-    return pa.RecordBatch.from_arrays([columns[name] for name in COLUMNS], schema=arrow_schema())
+def _scratch() -> bytearray:
+    """Memory that this thread uses again and again: fresh memory costs the system more than the copy into it."""
+    if not hasattr(_THREAD, "memory"):
+        _THREAD.memory = bytearray(BATCH_BYTES + TASK_BYTES)
+    return _THREAD.memory  # type: ignore[no-any-return]
+
+
+class _Rows:
+    """The rows of a record batch, put together column by column: much faster than row by row.
+
+    Args:
+        memory: for the audio; it grows where that does not fit.
+    """
+
+    def __init__(self, memory: bytearray) -> None:
+        self._memory, self.size = memory, 0
+        self._utterances: list[Utterance] = []
+        self._seconds: list[float] = []
+        self._hashes: list[str] = []
+        self._ends = [0]
+
+    def add(self, utterance: Utterance, sound: Sound) -> None:
+        """Another row."""
+        samples = np.ascontiguousarray(sound.samples, dtype="<i2").data.cast("B")
+        start = self.size + WAV_HEADER_BYTES
+        self.size = start + len(samples)
+        if len(self._memory) < self.size:
+            self._memory = self._memory[: start - WAV_HEADER_BYTES] + bytearray(self.size)
+        self._memory[start - WAV_HEADER_BYTES : start] = wav_header(len(sound.samples))
+        self._memory[start : self.size] = samples
+        self._utterances.append(utterance)
+        self._seconds.append(sound.seconds)
+        self._hashes.append(sample_hash(sound.samples))
+        self._ends.append(self.size)
+
+    def batch(self) -> pa.RecordBatch:
+        """The rows, which use the memory."""
+        audio = pa.Array.from_buffers(
+            pa.binary(), len(self._utterances),
+            [None, pa.py_buffer(np.array(self._ends, np.int32)), pa.py_buffer(memoryview(self._memory)[: self.size])],
+        )  # fmt: skip
+        columns = {name: pa.array([getattr(u, name) for u in self._utterances], COLUMNS[name]) for name in _PLAIN}
+        columns["audio"] = pa.StructArray.from_arrays(
+            [audio, pa.array([u.file for u in self._utterances], pa.string())], fields=list(COLUMNS["audio"])
+        )
+        columns["duration"] = pa.array(self._seconds, COLUMNS["duration"])
+        columns["sha256"] = pa.array(self._hashes, pa.string())
+        return pa.RecordBatch.from_arrays([columns[name] for name in COLUMNS], schema=arrow_schema())

@@ -86,8 +86,12 @@ class Tally:
     sources: dict[str, tuple[int, str]] = field(default_factory=dict)
     forms: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     clipped: int = 0
-    _rows: list[tuple[object, ...]] = field(default_factory=list)
+    _table: io.StringIO = field(default_factory=io.StringIO)
     _unusual: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self._writer = csv.writer(self._table, lineterminator="\n")
+        self._writer.writerow(_AUDIO_COLUMNS)
 
     def add(self, utterances: Iterable[Utterance], told: Iterable[Told]) -> None:
         """Count what is told of utterances."""
@@ -102,7 +106,7 @@ class Tally:
             self.seconds[utterance.split] += sane.seconds
             self.forms[one.form].append(utterance.path)
             self.clipped += sane.clipped
-            self._rows.append((
+            self._writer.writerow((  # text at once: a tuple for each would be most of a build's memory
                 utterance.id, utterance.split, utterance.file, one.form, f"{sane.seconds:.4f}", f"{sane.peak:.5f}",
                 f"{sane.rms_db:.2f}", f"{sane.offset:.5f}", f"{sane.silence:.3f}", sane.clipped, sane.flat,
             ))  # fmt: skip
@@ -111,11 +115,7 @@ class Tally:
 
     def audio_table(self) -> bytes:
         """The table of sound checks, as CSV."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(_AUDIO_COLUMNS)
-        writer.writerows(self._rows)
-        return text.getvalue().encode()
+        return self._table.getvalue().encode()
 
     def notes(self) -> list[str]:
         """What is worth a look, a line each."""

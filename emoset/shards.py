@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
@@ -52,91 +54,104 @@ def default_data_dir() -> Path:
 
 
 class ShardWriter:
-    """Writes the record batches of one split into ``<split>-00000.arrow`` and so on, and hashes what it writes.
+    """Writes record batches into ``<split>-00000.arrow`` and so on, and hashes what it writes.
+
+    Threads do both, beside each other and beside the caller; leaving the context waits for them.
 
     Args:
         folder: of the configuration; exists.
-        split: its name.
         shard_bytes: size at which a shard is closed.
     """
 
-    def __init__(self, folder: Path, split: str, shard_bytes: int = SHARD_BYTES) -> None:
-        self._folder, self._split, self._limit = folder, split, shard_bytes
-        self._sink: _HashingFile | None = None
-        self._stream: Any = None
+    def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
+        self._folder, self._limit = folder, shard_bytes
+        self._hashing = ThreadPoolExecutor(1, "emoset-hash")  # one thread: in order
+        self._writing = ThreadPoolExecutor(2, "emoset-write")
+        self._shard: _Shard | None = None
+        self._closing: list[Future[None]] = []
+        self._count = Counter[str]()
         self.shards: dict[str, FileFacts] = {}
 
-    def write(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Add rows of the schema of `arrow_schema`; they stay together in one shard."""
-        for batch in batches:
-            sink = self._open()
-            if self._stream is None:
-                self._stream = pa.ipc.new_stream(_Body(sink), arrow_schema())
-            self._stream.write_batch(batch)
-        self._close_if_full()
+    def __enter__(self) -> ShardWriter:
+        return self
 
-    def write_messages(self, messages: memoryview) -> None:
-        """Add rows that are messages of an Arrow stream already; gives the very bytes that `write` gives."""
-        if len(messages):
-            self._open().write(messages)
-        self._close_if_full()
+    def __exit__(self, *_: object) -> None:
+        self._hashing.shutdown()
+        self._writing.shutdown()
 
-    def _open(self) -> _HashingFile:
-        if self._sink is None:
-            self._sink = _HashingFile(self._folder / f"{self._split}-{len(self.shards):05d}.arrow")
-            self._sink.write(START)
-        return self._sink
+    def write(self, split: str, batches: Iterable[pa.RecordBatch]) -> list[Future[Any]]:
+        """Add rows of the schema of `arrow_schema` to a split; they stay together in one shard.
 
-    def _close_if_full(self) -> None:
-        if self._sink is not None and self._sink.size >= self._limit:
-            self.close()
+        Returns:
+            What raises an error if the rows cannot be written.
+        """
+        return self.write_messages(split, *(memoryview(batch.serialize()) for batch in batches))
 
-    def close(self) -> None:
-        """Bring to disk what was written."""
-        if self._sink is not None:
-            self._sink.write(END)
-            self.shards[self._sink.path.name] = self._sink.finish()
-        self._sink = self._stream = None
+    def write_messages(self, split: str, *messages: memoryview) -> list[Future[Any]]:
+        """Add rows that are messages of an Arrow stream already; gives the very bytes that `write` gives.
+
+        Returns:
+            What is done when the memory is not needed any more.
+        """
+        under_way: list[Future[Any]] = []
+        if self._shard is not None and not self._shard.path.name.startswith(f"{split}-"):
+            self._close()
+        for data in filter(len, messages):
+            if self._shard is None:
+                path = self._folder / f"{split}-{self._count[split]:05d}.arrow"
+                self._count[split] += 1
+                self._shard = _Shard(path, self._hashing, self._writing)
+                self._shard.write(memoryview(START))
+            under_way += self._shard.write(data)
+        if self._shard is not None and self._shard.size >= self._limit:
+            self._close()
+        return under_way
+
+    def finish(self) -> None:
+        """Bring to disk what was written; then ``shards`` tells of all."""
+        self._close()
+        for closed in self._closing:
+            closed.result()
+        self.shards = dict(sorted(self.shards.items()))
+
+    def _close(self) -> None:
+        if self._shard is not None:
+            self._shard.write(memoryview(END))
+            self._closing.append(self._writing.submit(self._finished, self._shard))
+        self._shard = None
+
+    def _finished(self, shard: _Shard) -> None:
+        self.shards[shard.path.name] = shard.finish()
 
 
-class _Body:
-    """A file without the beginning of a stream, which stands there already."""
+class _Shard:
+    """A file that is hashed in order while it is written out of order."""
 
-    closed = False
-
-    def __init__(self, sink: _HashingFile) -> None:
-        self._sink, self._left_out = sink, 0
-
-    def write(self, data: bytes) -> int:
-        skipped = min(len(START) - self._left_out, len(data))
-        self._left_out += skipped
-        if skipped < len(data):
-            self._sink.write(memoryview(data)[skipped:])
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-
-class _HashingFile:
-    """A file that is hashed while it is written, so that it need not be read for that."""
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, hashing: Executor, writing: Executor) -> None:
         self.path, self.size = path, 0
         self._hash = hashlib.sha256()
         self._file = path.open("wb", buffering=0)
+        self._hashing, self._writing = hashing, writing
+        self._under_way: list[Future[Any]] = []
 
-    def write(self, data: bytes | memoryview) -> None:
-        with memoryview(data).cast("B") as whole:
-            self._hash.update(whole)
-            self.size += len(whole)
-            written = 0
-            while written < len(whole):  # without a buffer a write may end early, on a disk that fills up for one
-                written += self._file.write(whole[written:])
+    def write(self, data: memoryview) -> list[Future[Any]]:
+        """Add bytes at the end; done when both are."""
+        both = [self._hashing.submit(self._hash.update, data), self._writing.submit(self._put, data, self.size)]
+        self.size += len(data)
+        self._under_way += both
+        return both
+
+    def _put(self, data: memoryview, place: int) -> None:
+        written = 0
+        while written < len(data):  # a write may end early, on a disk that fills up for one
+            written += os.pwrite(self._file.fileno(), data[written:], place + written)
 
     def finish(self) -> FileFacts:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Bring it to disk, once all of it is written and hashed."""
+        with self._file:
+            for part in self._under_way:
+                part.result()
+            os.fsync(self._file.fileno())
         return {"bytes": self.size, "sha256": self._hash.hexdigest()}
 
 

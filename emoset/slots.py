@@ -13,7 +13,7 @@ import pyarrow as pa
 from emoset.schema import arrow_schema
 from emoset.shards import END, START
 
-SLOT_BYTES: Final = 24 * 2**20
+SLOT_BYTES: Final = 20 * 2**20
 """Room for what one task makes, unless compressed sources make more of it; then it goes through the pipe."""
 
 
@@ -45,16 +45,23 @@ class Slots:
 
     def messages(self, slot: int, size: int) -> memoryview:
         """The record batches that a worker has written there, as messages of an Arrow stream. Release it after use."""
-        return memoryview(self._maps[slot])[len(START) : size - len(END)]
+        with memoryview(self._maps[slot]) as whole:
+            return whole[len(START) : max(size - len(END), 0)]
 
     def give_back(self, slot: int) -> None:
         """Let other tasks use it."""
         self._free.append(slot)
 
+    def empty(self) -> None:
+        """Give the memory back to the system until it is needed again; nobody may use a slot."""
+        for file in self._files:
+            os.truncate(file, 0)
+            os.truncate(file, SLOT_BYTES)
+
     def close(self) -> None:
         """Give the memory back to the system."""
-        for mapped in self._maps:
-            mapped.close()
+        _mapped.cache_clear()  # other slots may have these addresses next
+        self._maps.clear()  # not closed: after an error somebody may still hold a part of one
         for file in self._files:
             os.close(file)
 

@@ -90,6 +90,11 @@ class RawTree:
         """The bytes of the file with this relative name."""
         return self._sizes[name]
 
+    @property
+    def bytes(self) -> int:
+        """What all files have together."""
+        return sum(self._sizes.values())
+
     def path(self, name: str) -> Path:
         """Where the file with this relative name (NFC, POSIX) lies on disk."""
         return Path(self._found[name])

@@ -40,7 +40,7 @@ from emoset.shards import (
     shard_paths,
     write_manifest,
 )
-from emoset.slots import Slots, _mapped, write_slot
+from emoset.slots import Slots, write_slot
 from emoset.stamps import recipe_hash
 from emoset.tree import RawTree
 from emoset.utterance import Utterance
@@ -140,10 +140,10 @@ def _rows(count: int, size: int) -> pa.RecordBatch:
 
 
 def test_shards_are_cut_by_bytes_and_hashed_on_the_way(tmp_path: Path) -> None:
-    writer = ShardWriter(tmp_path, "train", shard_bytes=150_000)
-    for rows in (100, 100, 100, 100, 50):
-        writer.write([_rows(rows, 1000)])
-    writer.close()
+    with ShardWriter(tmp_path, shard_bytes=150_000) as writer:
+        for rows in (100, 100, 100, 100, 50):
+            writer.write("train", [_rows(rows, 1000)])
+        writer.finish()
     tables = [read_shard(tmp_path / name) for name in writer.shards]
     assert [t.num_rows for t in tables] == [200, 200, 50]
     assert list(writer.shards) == ["train-00000.arrow", "train-00001.arrow", "train-00002.arrow"]
@@ -156,18 +156,19 @@ def test_parts_give_the_very_bytes_of_batches(tmp_path: Path) -> None:
     facts = []
     for kind in ("batches", "parts"):
         (tmp_path / kind).mkdir()
-        writer = ShardWriter(tmp_path / kind, "train", shard_bytes=150_000)
-        for number in range(5):
-            batches = [_rows(number * 20, 1000), _rows(7, 333)][: 2 * number]
-            if kind == "batches":
-                writer.write(batches)
-            else:
-                slots = Slots(1)
-                size = write_slot(slots.address(0), batches)
-                with slots.messages(0, size) as messages:
-                    writer.write_messages(messages)
-                _mapped.cache_clear()
-        writer.close()
+        with ShardWriter(tmp_path / kind, shard_bytes=150_000) as writer:
+            for number in range(5):
+                batches = [_rows(number * 20, 1000), _rows(7, 333)][: 2 * number]
+                if kind == "batches":
+                    writer.write("train", batches)
+                else:
+                    slots = Slots(1)
+                    size = write_slot(slots.address(0), batches)
+                    with slots.messages(0, size) as messages:
+                        for written in writer.write_messages("train", messages):
+                            written.result()
+                    slots.close()
+            writer.finish()
         facts.append(writer.shards)
     assert facts[0] == facts[1]
     assert len(facts[0]) == 2
@@ -187,12 +188,25 @@ def test_long_recordings_make_small_batches_and_tasks(tmp_path: Path) -> None:
     )  # fmt: skip
     paths = [tmp_path / f"{i:02d}.wav" for i in range(12)]
     for path in paths:
-        path.write_bytes(wav_bytes(np.arange(3_000_000).astype(np.int16)))  # 6 MB, 188 s
+        path.write_bytes(wav_bytes(np.arange(1_500_000).astype(np.int16)))  # 3 MB, 94 s
     work = list(tasks([replace(u, path=path.name) for path in paths], RawTree(tmp_path), "mean"))
     assert [len(task.utterances) for task in work] == [2] * 6
     few = convert(Task((u,) * 12, tuple(map(str, paths)), "mean", None))
     assert [batch.num_rows for batch in few.batches] == [3, 3, 3, 3]
     assert all(batch.nbytes < 2 * BATCH_BYTES for batch in few.batches)
+
+
+def test_what_is_too_long_for_a_record_batch_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(converting, "LONGEST", 16_000)
+    (tmp_path / "a.wav").write_bytes(wav_bytes(np.arange(16_001).astype(np.int16)))
+    u = Utterance("x/a", "x", "a.wav", "a.wav", "train", "anger", "A", "anger", "high", "negative", "de", "acted")
+    done = convert(Task((u,), (str(tmp_path / "a.wav"),), "mean", None))
+    assert done.batches == ()
+    [told] = done.told
+    assert (
+        str(told.rejection)
+        == "a.wav: it is 0.0 hours long; expected at most 16 hours. To do: cut it, or exclude it with a reason."
+    )
 
 
 def test_segments_of_one_file_read_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
