@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := .venv-core
+OLDEST := .venv-oldest
 DEMO := demo
 
 .PHONY: demo test docs campaign format install core clean
@@ -23,6 +24,13 @@ $(CORE)/installed: pyproject.toml constraints.txt $(wildcard emoset/*.py emoset/
 	$(CORE)/bin/python -m pip install --quiet --constraint constraints.txt .
 	touch $@
 
+# The oldest versions that pyproject.toml allows, for what leans on them most: loading.
+$(OLDEST)/installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade pip
+	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable . pytest pytest-xdist hypothesis
+	touch $@
+
 install: $(VENV)/installed
 
 core: $(CORE)/installed
@@ -31,12 +39,13 @@ core: $(CORE)/installed
 demo: $(VENV)/installed
 	$(BIN)/python docs/examples/demo.py $(DEMO)
 
-## make test: formatting, lint, types, tests
-test: $(VENV)/installed $(CORE)/installed
+## make test: formatting, lint, types, tests, and loading with the oldest versions allowed
+test: $(VENV)/installed $(CORE)/installed $(OLDEST)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy emoset recipes emonet_models
 	EMOSET_CORE_PYTHON=$(CURDIR)/$(CORE)/bin/python $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(OLDEST)/bin/python -m pytest --numprocesses 2 -p no:cacheprovider tests/test_loading.py emoset/loading.py emoset/decoding.py
 
 ## make docs: the tables that are made from the recipes
 docs: $(VENV)/installed
@@ -55,4 +64,4 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CORE) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(CORE) $(OLDEST) $(DEMO) build dist *.egg-info

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -31,12 +32,13 @@ def campaign(
     ground: kills.Ground, plans: Iterator[kills.Life], count: float, lanes: int
 ) -> tuple[list[kills.Outcome], bool]:
     """Strike until so many strikes have landed, in several lanes at a time; and whether full disks were real."""
-    outcomes, failed, lock = list[kills.Outcome](), list[BaseException](), threading.Lock()
+    outcomes, failed = list[kills.Outcome](), list[BaseException]()
+    lock, ended = threading.Lock(), threading.Event()
     places = [ground.lane() for _ in range(lanes)]
 
     def work(lane: kills.Lane) -> None:
         try:
-            while not failed:
+            while not (failed or ended.is_set()):
                 with lock:
                     life = next(plans, None)
                     if life is None or sum(outcome.stage is not None for outcome in outcomes) >= count:
@@ -53,10 +55,15 @@ def campaign(
     threads = [threading.Thread(target=work, args=(lane,)) for lane in places]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
-    for lane in places:
-        lane.close()
+    try:
+        for thread in threads:
+            thread.join()
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        for lane in places:
+            lane.close()
     if failed:
         raise failed[0]
     return outcomes, all(lane.has_disk for lane in places)
@@ -124,6 +131,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     started, failed = time.monotonic(), False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that disks are given back
     with tempfile.TemporaryDirectory(prefix="emoset-kills-") as folder, kills.Ground(Path(folder)) as ground:
         series = [("At random", kills.lives(args.seed), float(args.kills))]
         if args.every:

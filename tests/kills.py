@@ -62,7 +62,10 @@ _WORKERS_END: Final = 10.0
 """Seconds within which worker processes must end after their parent; idle machines need less than one."""
 
 _CHILD: Final = """
-import errno, fcntl, os, signal, sys, time
+import ctypes, errno, fcntl, os, signal, sys, time
+
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # to be killed, though it be stopped, when who started it is gone
 
 def no_locks(*_):
     raise OSError(errno.ENOLCK, "No locks available")

@@ -36,8 +36,8 @@ LAYERS = [
     ["decoding", "summary", "casting", "reports", "downloading", "forms", "targets", "augmentation"],
     ["remote", "cards"],
     ["verifying", "comparing", "croissant", "identity"],
-    ["building", "loading", "locating", "twins", "publishing", "looking", "exchange"],
-    ["samplers"],
+    ["building", "opening", "selecting", "loading", "locating", "twins", "publishing", "looking", "exchange"],
+    ["samplers", "collating"],
     ["torch", "benchmarking", "checking", "tables"],
     ["cli"],
 ]

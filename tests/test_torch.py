@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
+from collections.abc import Callable
+from copy import copy as copy_of
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, Subset
 
 import emoset
+from emoset.augmentation import Augmentation, Noise, Pipeline
 from emoset.errors import DataFolderError, EmosetError, NotBuiltError, UnknownNameError
-from emoset.torch import UtteranceDataset, collate
+from emoset.torch import Loader, ShuffleSampler, UtteranceDataset, _drawn, collate, mask
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*SYNTHETIC")
 
@@ -159,8 +166,6 @@ def test_damaged_shards(copy: Path) -> None:
 
 
 def test_a_lost_shard_is_noticed(copy: Path) -> None:
-    import pyarrow as pa
-
     shard = next((copy / "emodb").glob("train-*.arrow"))
     with pa.OSFile(str(shard)) as source:
         table = pa.ipc.open_stream(source).read_all()
@@ -177,4 +182,323 @@ def test_audio_that_is_no_wav(copy: Path) -> None:
     shard.write_bytes(shard.read_bytes().replace(b"RIFF", b"fLaC"))
     dataset = UtteranceDataset("emodb", "train", data_dir=copy)
     with pytest.raises(DataFolderError, match=rf"{shard.name}: row 0 is not stored as a canonical 16-bit WAV"):
+        dataset[0]
+
+
+def test_several_corpora(data_dir: Path) -> None:
+    names = ("urdu", "emodb")
+    both = UtteranceDataset(names, "train", data_dir=data_dir)
+    singles = [UtteranceDataset(name, "train", data_dir=data_dir) for name in names]
+    assert both.corpora == names
+    assert both.classes == tuple(sorted({*singles[0].classes, *singles[1].classes}))
+    assert both.classes_of == {name: single.classes for name, single in zip(names, singles, strict=True)}
+    assert both.build == {name: single.build for name, single in zip(names, singles, strict=True)}
+    assert both.corpus.tolist() == [0] * len(singles[0]) + [1] * len(singles[1])
+    own = UtteranceDataset(names, "train", data_dir=data_dir, own_classes=True)
+    rows = [(number, row) for number, single in enumerate(singles) for row in range(len(single))]
+    for index, (number, row) in enumerate(rows):
+        item, alone = both[index], singles[number][row]
+        assert torch.equal(item["audio"], alone["audio"])
+        assert item["corpus"] == number
+        assert both.classes[item["label"]] == singles[number].classes[alone["label"]]
+        assert own[index]["label"] == alone["label"]
+        assert "corpus" not in alone
+    batch = next(iter(DataLoader(both, batch_size=len(both), collate_fn=collate)))
+    assert batch["corpus"].tolist() == both.corpus.tolist()
+    assert torch.equal(collate([both[i] for i in range(len(both))])["corpus"], batch["corpus"])
+    assert UtteranceDataset(["emodb"], "train", data_dir=data_dir)[0]["corpus"] == 0
+
+
+@pytest.mark.parametrize("names", [[], ["emodb", "emodb"]])
+def test_corpora_are_given_once(data_dir: Path, names: list[str]) -> None:
+    with pytest.raises(EmosetError, match="expected at least one, each of them once"):
+        UtteranceDataset(names, "train", data_dir=data_dir)
+
+
+def test_joined_splits(data_dir: Path, whole: UtteranceDataset) -> None:
+    validation = UtteranceDataset("emodb", "validation", data_dir=data_dir)
+    joined = UtteranceDataset("emodb", "train+validation", data_dir=data_dir)
+    assert len(joined) == len(whole) + len(validation)
+    assert torch.equal(joined[len(whole)]["audio"], validation[0]["audio"])
+    assert len(UtteranceDataset("emodb", "all", data_dir=data_dir)) == len(
+        emoset.load_dataset("emodb", "train+validation+test", data_dir=data_dir)
+    )
+    with pytest.raises(UnknownNameError, match="unknown split 'dev'"):
+        UtteranceDataset("emodb", "train+dev", data_dir=data_dir)
+
+
+def test_arrays_of_the_rows(data_dir: Path, whole: UtteranceDataset) -> None:
+    expected = emoset.load_dataset("emodb", "train", data_dir=data_dir)
+    assert [whole.speaker_names[code] for code in whole.speakers] == expected["speaker"][:]
+    np.testing.assert_allclose(whole.seconds, expected["duration"][:], atol=1e-4)
+    assert whole.seconds.dtype == np.float32
+    assert whole.lengths.tolist() == [item["length"] for item in whole]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"window": 0.3}, {"window": 1.5, "seed": 7}, {"window": 2.5, "crop": "centre"}]
+)
+def test_batches_are_the_items(data_dir: Path, options: dict[str, Any]) -> None:
+    dataset = UtteranceDataset("emodb", "train", data_dir=data_dir, **options)
+    dataset.set_epoch(3)
+    rows = [5, 0, -1, 5, 2]
+    batch = dataset.__getitems__(rows)
+    assert len(batch) == len(rows)
+    for item, row in zip(batch, rows, strict=True):
+        alone = dataset[row]
+        assert item.keys() == alone.keys()
+        assert torch.equal(item["audio"], alone["audio"])
+        assert (item["label"], item["length"]) == (alone["label"], alone["length"])
+    together, one_by_one = collate(batch), collate([dataset[row] for row in rows])
+    assert together.keys() == one_by_one.keys()
+    assert all(torch.equal(together[key], one_by_one[key]) for key in together)
+
+
+def test_the_usual_wrappers_of_pytorch(data_dir: Path) -> None:
+    crops = UtteranceDataset("emodb", "train", data_dir=data_dir, window=0.5)
+    other = UtteranceDataset("urdu", "train", data_dir=data_dir, window=0.5)
+    [plain] = DataLoader(Subset(crops, [2, 0]), batch_size=2)  # collated by PyTorch itself
+    [ours] = DataLoader(Subset(crops, [2, 0]), batch_size=2, collate_fn=collate)
+    assert all(torch.equal(plain[key], ours[key]) for key in ("audio", "label", "length"))
+    joined = ConcatDataset([crops, other])
+    [batch] = DataLoader(Subset(joined, [0, len(crops)]), batch_size=2, collate_fn=collate)
+    assert torch.equal(batch["audio"][1], other[0]["audio"])
+
+
+def test_crops_are_uniform() -> None:
+    rows = np.arange(200_000)
+    counts = np.bincount(_drawn(3, 5, rows, np.full(len(rows), 50)), minlength=50)
+    assert len(counts) == 50
+    assert ((counts - 4_000) ** 2 / 4_000).sum() < 90  # chi-square of 49 degrees of freedom, p < 0.001
+    neighbours = [
+        _drawn(seed, epoch, rows, np.full(len(rows), 2**31)) for seed, epoch in ((0, 0), (0, 1), (1, 0), (1, 1))
+    ]
+    assert abs(np.corrcoef(neighbours)[np.triu_indices(4, 1)]).max() < 0.01
+    assert abs(np.corrcoef(neighbours[0][1:], neighbours[0][:-1])[0, 1]) < 0.01
+    assert not _drawn(3, 5, rows, np.ones_like(rows)).any()
+    assert _drawn(-1, 0, rows, np.full(len(rows), 9)).max() == 8
+
+
+def test_mask() -> None:
+    assert mask(torch.tensor([2, 0]), 3).tolist() == [[True, True, False], [False, False, False]]
+    assert mask(torch.tensor([2, 1])).shape == (2, 2)
+
+
+class Marking:
+    """An augmentation that shows what it was called with, and changes the length."""
+
+    def __init__(self, longer: int = 0) -> None:
+        self.longer = longer
+
+    def __call__(self, samples: np.ndarray, *, epoch: int, index: int) -> np.ndarray:
+        assert samples.dtype == np.float32
+        assert abs(samples).max() <= 1
+        changed = samples.copy()
+        changed[:3] = epoch, index, len(samples)
+        return np.pad(changed, (0, self.longer)) if self.longer >= 0 else changed[: self.longer]
+
+
+@pytest.mark.parametrize("longer", [0, 100, -100])
+@pytest.mark.parametrize("window", [None, 0.1, 30.0])
+def test_augmentation_comes_before_the_zeros(
+    data_dir: Path, whole: UtteranceDataset, window: float | None, longer: int
+) -> None:
+    dataset = UtteranceDataset("emodb", "train", data_dir=data_dir, window=window, augment=Marking(longer))  # type: ignore[arg-type]
+    dataset.set_epoch(2)
+    batch = dataset.__getitems__([4, 1])
+    for item, row in zip(batch, (4, 1), strict=True):
+        cropped = min(whole[row]["length"], dataset.window or 10**9)
+        assert item["audio"][:3].tolist() == [2, row, cropped]
+        expected = cropped + longer if dataset.window is None else min(cropped + longer, dataset.window)
+        assert item["length"] == expected
+        assert len(item["audio"]) == (dataset.window or expected)
+        assert not item["audio"][expected:].any()
+    together = collate(batch)
+    assert not together["audio"][~mask(together["length"], together["audio"].shape[1])].any()
+
+
+@pytest.fixture(scope="module")
+def augmented(data_dir: Path) -> UtteranceDataset:
+    pipeline = Pipeline(name="noisy", steps=(Noise(),))
+    return UtteranceDataset(
+        "emodb", "train", data_dir=data_dir, window=0.5, seed=4, augment=Augmentation(pipeline, seed=1)
+    )
+
+
+def _batches(dataset: UtteranceDataset, epochs: int = 2, **options: Any) -> list[torch.Tensor]:
+    loader = Loader(dataset, ShuffleSampler(dataset, 3, seed=2), **options)
+    return [
+        torch.cat([batch["audio"], batch["label"][:, None], batch["length"][:, None]], 1)
+        for _ in range(epochs)
+        for batch in loader
+    ]
+
+
+@pytest.mark.parametrize(
+    ("workers", "start", "persistent"),
+    [(1, "fork", False), (2, "fork", False), (2, "fork", True), (2, "spawn", True)],
+)
+def test_any_number_of_workers_gives_the_same(
+    augmented: UtteranceDataset, workers: int, start: str, persistent: bool
+) -> None:
+    alone = _batches(augmented)
+    spread = _batches(augmented, num_workers=workers, multiprocessing_context=start, persistent_workers=persistent)
+    assert len(alone) == len(spread) == 2 * -(-len(augmented) // 3)
+    assert all(torch.equal(one, other) for one, other in zip(alone, spread, strict=True))
+    half = len(alone) // 2
+    assert not torch.equal(torch.cat(alone[:half]), torch.cat(alone[half:]))
+
+
+def test_the_global_random_states_are_left_alone(augmented: UtteranceDataset) -> None:
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    list(ShuffleSampler(augmented, 2))
+    augmented.__getitems__(range(4))
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_goes_on_where_it_was(augmented: UtteranceDataset, workers: int) -> None:
+    full = _batches(augmented, epochs=3)
+    each = len(full) // 3
+    loader = Loader(augmented, ShuffleSampler(augmented, 3, seed=2), num_workers=workers)
+    for stop in (1, each + 2, 2 * each):
+        loader.set_epoch(0)
+        for _ in range(stop // each):
+            list(loader)
+        if stop % each:
+            iterator = iter(loader)
+            for _ in range(stop % each):
+                next(iterator)
+        state = json.loads(json.dumps(loader.state_dict()))
+        assert (state["epoch"], state["batch"]) == divmod(stop, each)
+        other = Loader(augmented, ShuffleSampler(augmented, 3, seed=2), num_workers=2 - workers)
+        other.load_state_dict(state)
+        assert other.state_dict() == state
+        rest = [batch["audio"] for _ in range(loader.epoch, 3) for batch in other]
+        assert len(rest) == len(full) - stop
+        assert all(torch.equal(one, two[:, :-2]) for one, two in zip(rest, full[stop:], strict=True))
+        assert other.epoch == 3
+
+
+def test_a_loader_saved_after_the_last_batch_begins_the_next_epoch(augmented: UtteranceDataset) -> None:
+    loader = Loader(augmented, ShuffleSampler(augmented, 4))
+    iterator = iter(loader)
+    for _ in range(len(loader)):
+        next(iterator)
+    other = Loader(augmented, ShuffleSampler(augmented, 4))
+    other.load_state_dict(loader.state_dict())
+    assert (other.epoch, other.state_dict()["batch"]) == (1, 0)
+    assert len(list(other)) == len(loader)
+
+
+def test_a_loader_left_early_begins_anew(augmented: UtteranceDataset) -> None:
+    loader = Loader(augmented, ShuffleSampler(augmented, 4))
+    first = next(iter(loader))["audio"]
+    assert torch.equal(next(iter(loader))["audio"], first)
+    assert loader.epoch == 0
+
+
+def test_a_loader_does_not_hold_what_the_caller_drops(data_dir: Path) -> None:
+    crops = UtteranceDataset("emodb", "train", data_dir=data_dir, window=10.0)
+    held = []
+    for batch in Loader(crops, ShuffleSampler(crops, 2, drop_last=True)):
+        held.append(batch["audio"].data_ptr())
+        del batch
+    assert len(held) > 1
+    assert len(set(held)) == 1  # the memory of the one is that of the next
+
+
+def test_batches_that_are_held_are_not_overwritten(data_dir: Path) -> None:
+    crops = UtteranceDataset("emodb", "train", data_dir=data_dir, window=5.0)
+    batches = [collate(crops.__getitems__(range(4))) for _ in range(7)]
+    row = crops.__getitems__(range(4))[1]["audio"].numpy()
+    copies = [batch["audio"].clone() for batch in batches], row.copy()
+    assert len({batch["audio"].data_ptr() for batch in batches}) == 7
+    del batches[3:5]
+    for _ in range(5):
+        crops.__getitems__(range(1, 5))
+    assert all(torch.equal(copies[0][i], batch["audio"]) for i, batch in zip((0, 1, 2, 5, 6), batches, strict=True))
+    np.testing.assert_array_equal(row, copies[1])
+
+
+def test_no_object_per_row(data_dir: Path) -> None:
+    everything = UtteranceDataset("cremad", "all", data_dir=data_dir, window=1.0)
+    half = everything.select(np.arange(len(everything)) % 2 == 0)
+    everything[0], half[0]  # open maps do not count
+    spared = len(everything) - len(half)
+    assert spared > 20
+    assert (len(pickle.dumps(everything)) - len(pickle.dumps(half))) / spared < 64
+    arrays = [
+        value for value in vars(everything).values() if isinstance(value, np.ndarray) and len(value) == len(everything)
+    ]
+    assert len(arrays) >= 6
+    assert not any(
+        isinstance(value, list | tuple | dict | set) and len(value) >= spared
+        for name, value in vars(everything).items()
+        if name != "speaker_names"
+    )
+
+
+def test_selections(data_dir: Path, whole: UtteranceDataset) -> None:
+    some = whole.select([4, -1, 0])
+    assert [torch.equal(some[i]["audio"], whole[row]["audio"]) for i, row in enumerate((4, -1, 0))] == [True] * 3
+    assert some.labels.tolist() == whole.labels[[4, -1, 0]].tolist()
+    assert (whole.select(whole.speakers == 0).speakers == 0).all()
+    some.set_epoch(5)
+    assert (whole.epoch, some.epoch) == (0, 5)
+    with pytest.raises(IndexError):
+        whole.select([len(whole)])
+
+
+def test_copies_have_epochs_of_their_own(whole: UtteranceDataset) -> None:
+    for other in (copy_of(whole), deepcopy(whole), pickle.loads(pickle.dumps(whole))):  # noqa: S301
+        other.set_epoch(9)
+        assert whole.epoch == 0
+        assert torch.equal(other[0]["audio"], whole[0]["audio"])
+
+
+def _rewrite(shard: Path, change: Callable[[pa.Table], pa.Table], **options: Any) -> None:
+    with pa.OSFile(str(shard)) as source:
+        table = pa.ipc.open_stream(source).read_all()
+    with (
+        pa.OSFile(str(shard), "wb") as sink,
+        pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as stream,
+    ):
+        stream.write_table(change(table))
+
+
+def test_samples_at_odd_places(copy: Path, whole: UtteranceDataset) -> None:
+    def odd(table: pa.Table) -> pa.Table:
+        rows = table.to_pylist()
+        rows[0] |= {"label": None, "audio": {"bytes": b"x", "path": "x"}}
+        return pa.Table.from_pylist(rows, table.schema)
+
+    _rewrite(next((copy / "emodb").glob("train-*.arrow")), odd)
+    found = UtteranceDataset("emodb", "train", data_dir=copy)
+    assert (len(found), found.left_out) == (len(whole) - 1, 1)
+    assert all(torch.equal(found[i]["audio"], whole[i + 1]["audio"]) for i in range(len(found)))
+
+
+def test_several_shards_and_empty_batches(copy: Path, whole: UtteranceDataset) -> None:
+    shard = next((copy / "emodb").glob("train-*.arrow"))
+    shutil.copy(shard, second := shard.with_name("train-00001.arrow"))
+    _rewrite(shard, lambda table: pa.concat_tables([table.slice(0, 3), table.slice(0, 0)]))
+    _rewrite(second, lambda table: table.slice(3))
+    found = UtteranceDataset("emodb", "train", data_dir=copy)
+    assert all(torch.equal(one["audio"], other["audio"]) for one, other in zip(found, whole, strict=True))
+
+
+def test_compressed_shards(copy: Path) -> None:
+    shard = next((copy / "emodb").glob("train-*.arrow"))
+    _rewrite(shard, lambda table: table, compression="zstd")
+    with pytest.raises(DataFolderError, match=rf"{shard.name}: compressed rows\. To do: build again"):
+        UtteranceDataset("emodb", "train", data_dir=copy)
+
+
+def test_shards_that_vanish(copy: Path) -> None:
+    dataset = UtteranceDataset("emodb", "train", data_dir=copy)
+    shard = next((copy / "emodb").glob("train-*.arrow"))
+    shard.unlink()
+    with pytest.raises(DataFolderError, match=rf"{shard.name}: the shard cannot be mapped .*No such file"):
         dataset[0]
