@@ -187,6 +187,7 @@ class Crew:
         """Send our own processes home, whatever they are at."""
         if self._own is not None:
             self._own.shutdown(kill_workers=True)
+            self._own = None  # and with it its semaphores
         self.slots.close()
 
 

@@ -232,13 +232,14 @@ class UtteranceDataset(Dataset[Item]):
             length = np.array([len(part) for part in parts], dtype=np.int64)
         width = self.window or int(length.max(initial=0))
         audio = self._memory.take(len(rows), width)
-        full, some = bool((length == width).all()), max(_NEAR // max(width, 1), 1)
+        flat, some = audio.reshape(-1), max(_NEAR // max(width, 1), 1)
+        full = bool((length == width).all())
         for first in range(0, len(rows), some):
-            block, chosen = audio[first : first + some], parts[first : first + some]
+            block, chosen = flat[first * width : (first + some) * width], parts[first : first + some]
             if full:
-                np.concatenate(chosen, out=block.reshape(-1))
+                np.concatenate(chosen, out=block)
             else:
-                for out, part in zip(block, chosen, strict=True):
+                for out, part in zip(block.reshape(len(chosen), width), chosen, strict=True):
                     out[: len(part)], out[len(part) :] = part, 0
             if self.augment is None:  # a second pass, while they are in the cache, is faster than to do both at once
                 np.multiply(block, _SCALE, out=block)

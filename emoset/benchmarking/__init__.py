@@ -4,9 +4,11 @@ from emoset.benchmarking.contract import Model, resolve_model
 from emoset.benchmarking.metrics import accuracy, bootstrap_interval, confusion_matrix, macro_f1, uar
 from emoset.benchmarking.results import CorpusResult, Results
 from emoset.benchmarking.running import benchmark
+from emoset.benchmarking.significance import McNemar, mcnemar
 
 __all__ = [
     "CorpusResult",
+    "McNemar",
     "Model",
     "Results",
     "accuracy",
@@ -14,6 +16,7 @@ __all__ = [
     "bootstrap_interval",
     "confusion_matrix",
     "macro_f1",
+    "mcnemar",
     "resolve_model",
     "uar",
 ]
