@@ -55,7 +55,7 @@ docs: $(VENV)/installed
 campaign: $(VENV)/installed
 	$(BIN)/python benchmarks/campaign.py
 	$(BIN)/python benchmarks/trust.py
-	$(BIN)/python benchmarks/kills.py --kills 240
+	$(BIN)/python benchmarks/kills.py --kills 220
 	$(BIN)/python benchmarks/conversion.py --hours 12
 	$(BIN)/python benchmarks/conversion.py --memory 1 10 100
 

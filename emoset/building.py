@@ -40,7 +40,7 @@ from emoset.verifying import check_configuration
 _AHEAD = 2
 """Tasks under way besides those that the workers are at or have next."""
 
-_STORING = 4
+_STORING = 3
 """Tasks whose rows are on their way to the disk."""
 
 _WORTHWHILE = 0.3

@@ -134,6 +134,7 @@ def audio_of(name: str, pattern: PathPattern, compiled: re.Pattern[str], aliases
     if key in aliases:
         key = aliases[key]
     file = fill(pattern.path, fields) if pattern.path else tail
+    file = name if file == name else file  # one text, not two, for each of perhaps 100,000 files
     return Audio(name, file, key, fields, pattern.codes)
 
 

@@ -51,12 +51,13 @@ class RawTree:
                 expected="the folder that holds the corpus as distributed",
                 cure="give its path with --raw",
             )
-        self._found: dict[str, str] = {}
+        self._renamed: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
         self.clashes: list[str] = []
         self.irregular: list[str] = []
         state = hashlib.sha256(os.fsencode(root.resolve()))
-        above = len(str(root).rstrip(os.sep)) + 1 if str(root) != os.curdir else len(os.curdir) + 1
+        self._start = str(root).rstrip(os.sep) + os.sep
+        above = len(self._start)
         for entry in _walk(str(root), str(root), frozenset()):
             name = entry.path[above:]
             if not name.isascii() or os.sep != "/":
@@ -68,23 +69,26 @@ class RawTree:
             status = entry.stat()
             state.update(f"\0{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} ".encode())
             state.update(os.fsencode(entry.path))
-            if name in self._found:
+            if name in self._sizes:
                 self.clashes.append(name)
-            self._found[name] = entry.path
+            if entry.path != self._start + name:  # all paths would be much of a build's memory
+                self._renamed[name] = entry.path
             self._sizes[name] = status.st_size
-        if not self._found:
+        if not self._sizes:
             raise RawDataError(
                 "the raw folder is empty",
                 where=str(root),
                 expected="audio files",
                 cure="give its path with --raw",
             )
-        self.files: tuple[str, ...] = tuple(sorted(self._found))
+        self.files: tuple[str, ...] = tuple(sorted(self._sizes))
         self.state = state.hexdigest()
 
     def place(self, name: str) -> str:
         """Where the file with this relative name lies on disk, as text."""
-        return self._found[name]
+        if name not in self._sizes:
+            raise KeyError(name)
+        return self._renamed.get(name, self._start + name)
 
     def size(self, name: str) -> int:
         """The bytes of the file with this relative name."""
@@ -97,7 +101,7 @@ class RawTree:
 
     def path(self, name: str) -> Path:
         """Where the file with this relative name (NFC, POSIX) lies on disk."""
-        return Path(self._found[name])
+        return Path(self.place(name))
 
     def text(self, name: str, encoding: str) -> str:
         """The text of a file.
