@@ -120,6 +120,11 @@ class BatchSampler(Sampler[list[int]]):
             raise EmosetError(
                 f"a state without {', '.join(lacking)}", where=type(self).__name__, expected="a state_dict"
             )
+        for key in ("epoch", "batch"):
+            if type(state[key]) is not int or state[key] < 0:
+                raise EmosetError(
+                    f"a state of {key} {state[key]!r}", where=type(self).__name__, expected="a whole number, 0 or more"
+                )
         before = self.epoch
         self.set_epoch(state["epoch"])
         for key, own in self.state_dict().items():
@@ -223,7 +228,7 @@ class BucketSampler(BatchSampler):
 
     def _batches(self, rng: np.random.Generator) -> Sequence[Rows]:
         order = rng.permutation(self.rows)
-        if self.drop_last and self.batch_size and self.rows >= self.batch_size:
+        if self.drop_last and self.batch_size:
             order = order[: self.rows - self.rows % self.batch_size]
         blurred = self._seconds[order] * rng.uniform(1 - self.blur, 1 + self.blur, len(order))
         order = order[np.argsort(blurred, kind="stable")]

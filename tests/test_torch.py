@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from copy import copy as copy_of
@@ -317,6 +318,23 @@ def test_augmentation_comes_before_the_zeros(
     assert not together["audio"][~mask(together["length"], together["audio"].shape[1])].any()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_tells_what_is_wrong_with_a_shard(copy: Path, workers: int) -> None:
+    shard = next((copy / "emodb").glob("train-*.arrow"))
+    shard.write_bytes(shard.read_bytes().replace(b"RIFF", b"fLaC"))
+    dataset = UtteranceDataset("emodb", "train", data_dir=copy)
+    with pytest.raises(DataFolderError, match=r"is not stored as a canonical 16-bit WAV\. To do: build again"):
+        list(Loader(dataset, ShuffleSampler(dataset, 4), num_workers=workers))
+
+
+def test_a_loader_takes_the_options_of_a_dataloader(whole: UtteranceDataset) -> None:
+    loader = Loader(whole, ShuffleSampler(whole, 3), collate_fn=len)
+    assert sum(loader) == len(whole)
+    assert len(loader) == -(-len(whole) // 3)
+    with pytest.raises(ValueError, match="mutually exclusive"):
+        Loader(whole, ShuffleSampler(whole, 3), shuffle=True)
+
+
 @pytest.fixture(scope="module")
 def augmented(data_dir: Path) -> UtteranceDataset:
     pipeline = Pipeline(name="noisy", steps=(Noise(),))
@@ -353,6 +371,9 @@ def test_the_global_random_states_are_left_alone(augmented: UtteranceDataset) ->
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     list(ShuffleSampler(augmented, 2))
     augmented.__getitems__(range(4))
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    for options in ({}, {"num_workers": 1}):
+        list(Loader(augmented, ShuffleSampler(augmented, 4), **options))
     np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
 
@@ -447,8 +468,11 @@ def test_selections(data_dir: Path, whole: UtteranceDataset) -> None:
     assert (whole.select(whole.speakers == 0).speakers == 0).all()
     some.set_epoch(5)
     assert (whole.epoch, some.epoch) == (0, 5)
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match=f"index {len(whole)} of {len(whole)} utterances"):
         whole.select([len(whole)])
+    message = rf"select, emodb, train: truth values of shape \(3,\); expected one for each of {len(whole)} utterances"
+    with pytest.raises(EmosetError, match=message):
+        whole.select(np.ones(3, dtype=bool))
 
 
 def test_copies_have_epochs_of_their_own(whole: UtteranceDataset) -> None:
@@ -502,3 +526,18 @@ def test_shards_that_vanish(copy: Path) -> None:
     shard.unlink()
     with pytest.raises(DataFolderError, match=rf"{shard.name}: the shard cannot be mapped .*No such file"):
         dataset[0]
+
+
+def test_the_page_runs(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parent.parent / "docs" / "training_data.md"
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 7
+    (tmp_path / "data").symlink_to(data_dir, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), names)  # noqa: S102
+    assert names["loader"].epoch == 4
+    assert not set(names["train"].speakers.tolist()) & set(names["test"].speakers.tolist())
+    assert set(names["state"]) == {"epoch", "batch", "batches", "rows", "seed", "world_size"}
+    assert names["state"]["epoch"] == 2
