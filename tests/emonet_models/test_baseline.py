@@ -126,14 +126,14 @@ def test_the_command_reports_without_a_traceback(tmp_path: Path) -> None:
 
 def test_a_model_is_not_overwritten_unasked(model_folder: Path, data_dir: Path) -> None:
     arguments = ["train", "emodb", "--data", str(data_dir), "--out", str(model_folder), "--quiet", "--epochs", "1"]
-    before = (model_folder / "weights.safetensors").read_bytes()
+    before = (model_folder / "model.safetensors").read_bytes()
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, ModelError)
     assert "a model is already there. To do: name another folder, or add --overwrite" in str(result.exception)
-    assert (model_folder / "weights.safetensors").read_bytes() == before
+    assert (model_folder / "model.safetensors").read_bytes() == before
     small = ["--set", "filters=1", "--set", "blocks=1"]
     assert CliRunner().invoke(app, [*arguments, *small, "--overwrite"]).exit_code == 0
-    assert (model_folder / "weights.safetensors").read_bytes() != before
+    assert (model_folder / "model.safetensors").read_bytes() != before
 
 
 def test_import_is_lazy() -> None:

@@ -12,7 +12,7 @@ import emonet_models.loop
 from emonet_models import Settings, load, predict_probabilities, train
 from emonet_models.batches import augment, batches, random_crop, windows
 from emonet_models.loop import Objective
-from emonet_models.network import EmoNet
+from emonet_models.network import ResNet
 from emonet_models.schedules import Clock, decay_of_keras, one_cycle
 from emonet_models.weights import tensors
 from emoset.errors import ModelError
@@ -55,7 +55,7 @@ def test_learns_and_leaves_a_folder(data, tmp_path: Path) -> None:
     assert config["corpus"] == "tones"
     assert config["result"]["epoch"] == result.best.epoch
     assert set(config["versions"]) == {"python", "emoset-speech", "torch", "numpy"}
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "metrics.jsonl", "weights.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "metrics.jsonl", "model.safetensors"]
 
     network, loaded = load(tmp_path / "run")
     assert loaded.settings == settings
@@ -187,14 +187,14 @@ def test_an_empty_validation_set(data) -> None:
 
 
 def test_loss_is_weighted_cross_entropy() -> None:
-    network = EmoNet(Settings(filters=1), {"emodb": 3}).eval()
+    network = ResNet(Settings(filters=1), 3).eval()
     logmel, targets = torch.randn(4, 64, 61), torch.eye(3)[[0, 1, 2, 2]]
     weights = torch.tensor([2.0, 1.0, 0.5])
     logs = network.score(logmel).log_softmax(1)
     expected = -(2 * logs[0, 0] + logs[1, 1] + 0.5 * logs[2, 2] + 0.5 * logs[3, 2]) / 4
     torch.testing.assert_close(Objective(network, weights)(logmel, targets), expected)
 
-    binary = EmoNet(Settings(filters=1), {"emodb": 2}).eval()
+    binary = ResNet(Settings(filters=1), 2).eval()
     scores = binary.score(logmel).squeeze(1)
     expected = torch.nn.functional.binary_cross_entropy_with_logits(scores, torch.tensor([0.0, 1.0, 1.0, 0.0]))
     found = Objective(binary, torch.ones(2))(logmel, torch.eye(2)[[0, 1, 1, 0]])
