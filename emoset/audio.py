@@ -147,7 +147,7 @@ def decode(
         raise AudioError("it holds no samples", where=where, cure=COPY_AGAIN + ", or exclude it with a reason")
     held = samples.shape[1]
     if rate == SAMPLING_RATE and held == 1 and samples.dtype == np.int16:
-        return Sound(np.ascontiguousarray(samples[:, 0], np.int16), name, rate, held, 0)
+        return Sound(samples[:, 0].astype(np.int16), name, rate, held, 0)
     if held > 1 and channels != "mean":
         if channels >= held:
             raise AudioError(f"it has {held} channels, and number {channels} is wanted", where=where, cure=COPY_AGAIN)
