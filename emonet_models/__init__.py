@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emonet_models.baseline import Baseline
+    from emonet_models.converting import convert, from_keras_variables
     from emonet_models.evaluation import predict_probabilities
-    from emonet_models.network import ResNet
+    from emonet_models.network import EmoNet
     from emonet_models.settings import Settings
     from emonet_models.training import Epoch, TrainingResult, train
-    from emonet_models.weights import from_keras_variables, load, save
+    from emonet_models.weights import load, save
 
 _PLACES = {
     "Baseline": "baseline",
+    "EmoNet": "network",
     "Epoch": "training",
-    "ResNet": "network",
     "Settings": "settings",
     "TrainingResult": "training",
-    "from_keras_variables": "weights",
+    "convert": "converting",
+    "from_keras_variables": "converting",
     "load": "weights",
     "predict_probabilities": "evaluation",
     "save": "weights",
@@ -32,10 +34,11 @@ _PLACES = {
 
 __all__ = [
     "Baseline",
+    "EmoNet",
     "Epoch",
-    "ResNet",
     "Settings",
     "TrainingResult",
+    "convert",
     "from_keras_variables",
     "load",
     "predict_probabilities",

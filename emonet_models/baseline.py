@@ -12,10 +12,10 @@ import numpy.typing as npt
 from emonet_models import weights
 from emonet_models.batches import Wave
 from emonet_models.evaluation import predict_probabilities
-from emonet_models.network import ResNet
+from emonet_models.network import EmoNet
 from emonet_models.settings import Settings
 from emonet_models.training import train as run_training
-from emoset.errors import ModelError
+from emoset.errors import ModelError, unknown_name
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -27,12 +27,14 @@ class Baseline:
     Args:
         preset: ``baseline`` or ``as-published``.
         folder: a trained model; ``fit`` then trains nothing.
+        corpus: of a trained model with several: whose classes are predicted.
         out: where ``fit`` leaves the model folder; None: nowhere.
         **overrides: settings that differ from the preset's.
 
     Raises:
-        UnknownNameError: no such preset or setting.
-        ModelError: a value that a setting does not take, or a model folder that cannot be read.
+        UnknownNameError: no such preset or setting, or a corpus that the trained model does not have.
+        ModelError: a value that a setting does not take, a model folder that cannot be read or has several corpora
+            of which none is named.
 
     Example:
         >>> Baseline(epochs=1).name
@@ -44,21 +46,32 @@ class Baseline:
         preset: str = "baseline",
         *,
         folder: str | Path | None = None,
+        corpus: str | None = None,
         out: str | Path | None = None,
         **overrides: Any,
     ) -> None:
-        self._network: ResNet | None = None
+        self._network: EmoNet | None = None
         self._classes: tuple[str, ...] = ()
         self._fixed = folder is not None
         self._out = out
+        self._corpus: str | None = None
         if folder is not None:
             if overrides:
                 got = f"settings {', '.join(overrides)} beside a model folder"
                 raise ModelError(got, where=str(folder), expected="one or the other")
             self._network, config = weights.load(folder)
-            self.settings, self._classes = config.settings, config.classes
+            if corpus is None and len(config.corpora) > 1:
+                got, expected = "the model has several corpora", f"corpus=: one of {', '.join(config.corpora)}"
+                raise ModelError(got, where=str(folder), expected=expected)
+            if corpus is not None and corpus not in config.corpora:
+                raise unknown_name("corpus", corpus, config.corpora, f"name one that {folder} has")
+            self._corpus = corpus or next(iter(config.corpora))
+            self.settings, self._classes = config.settings, config.corpora[self._corpus]
             self.name = f"EmoNet ResNet ({Path(folder).name})"
             return
+        if corpus is not None:
+            got = f"corpus {corpus!r} without a model folder"
+            raise ModelError(got, expected="folder= of a trained model", cure="leave corpus out: fit takes the data's")
         self.settings = Settings.preset(preset, **overrides)
         shown = [preset] if preset != "baseline" else []
         shown += [f"{key}={value}" for key, value in overrides.items()]
@@ -120,7 +133,7 @@ class Baseline:
         """
         if self._network is None:
             raise ModelError("there is no trained network yet", cure="call fit, or give folder=")
-        return predict_probabilities(self._network, self.settings, (wave for _, wave in _waves(test)))
+        return predict_probabilities(self._network, self.settings, (wave for _, wave in _waves(test)), self._corpus)
 
 
 def _waves(dataset: Dataset) -> Iterator[tuple[dict[str, Any], Wave]]:

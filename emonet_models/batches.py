@@ -1,8 +1,9 @@
-"""From utterances to batches: crops, augmentation and the windows of evaluation."""
+"""From utterances to batches: order, crops, augmentation and the windows of evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,12 +13,69 @@ from torch import Tensor
 
 from emonet_models.frontend import FRAME
 from emonet_models.settings import Settings
+from emoset.errors import ModelError
 
 Wave: TypeAlias = npt.NDArray[np.float32]
 """A waveform: float32 in [-1, 1), mono, 16 kHz, shape (samples,)."""
 
 Utterances: TypeAlias = Sequence[tuple[Wave, int]]
 """Waveforms with their class indexes. Items may be read lazily."""
+
+Rows: TypeAlias = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class CorpusData:
+    """What is trained on of a corpus.
+
+    Args:
+        train: (waveform, class index) pairs; waveforms are float32, mono, 16 kHz.
+        validation: the same, of other speakers.
+        classes: names, in the order of the indexes; with the loss ``ordinal`` that order is the scale's.
+        build: what ``config.json`` records of the build, such as ``UtteranceDataset.build``.
+
+    Example:
+        >>> wave = np.zeros(16_000, np.float32)
+        >>> CorpusData([(wave, 0), (wave, 1)], [(wave, 0)], ("anger", "joy")).classes
+        ('anger', 'joy')
+    """
+
+    train: Utterances
+    validation: Utterances
+    classes: Sequence[str]
+    build: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Order:
+    """The order in which the utterances of a corpus come: pass after pass, each shuffled anew.
+
+    Passes consist of full batches; what does not fill one waits for the next shuffle. A corpus smaller than a batch
+    gives all of it each time. Any step can be asked for, so a run that is taken up again needs no history.
+
+    Args:
+        count: utterances of the corpus.
+        batch: utterances in a step.
+        seed: any numbers that tell this order from others.
+
+    Example:
+        >>> order = Order(10, 4, (0,))
+        >>> [(order(step)[0], len(order(step)[1])) for step in range(5)]
+        [(0, 4), (0, 4), (1, 4), (1, 4), (2, 4)]
+    """
+
+    def __init__(self, count: int, batch: int, seed: Sequence[int]) -> None:
+        self.count, self.batch, self.seed = count, batch, tuple(seed)
+        self.steps = max(count // batch, 1)
+        """Batches in a pass."""
+        self._shuffled: tuple[int, Rows] | None = None
+
+    def __call__(self, step: int) -> tuple[int, Rows]:
+        """The number of the pass, from 0 on, and the indexes of the utterances of a step."""
+        number, place = divmod(step, self.steps)
+        if self._shuffled is None or self._shuffled[0] != number:
+            rows: Rows = np.random.default_rng([*self.seed, number]).permutation(self.count)
+            self._shuffled = number, rows
+        return number, self._shuffled[1][place * self.batch : (place + 1) * self.batch]
 
 
 def stack(waves: Sequence[Wave], samples: int | None = None) -> Tensor:
@@ -98,7 +156,7 @@ def windows(wave: Wave, settings: Settings) -> list[Wave]:
 
 
 def augment(logmel: Tensor, targets: Tensor, settings: Settings, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Blank bands and spans of a batch with the mean of each map, then mix pairs of its maps.
+    """Blank bands and spans of a batch with the mean of each map, mix pairs of its maps, then add noise.
 
     Args:
         logmel: (batch, mels, frames); changed in place.
@@ -129,6 +187,9 @@ def augment(logmel: Tensor, targets: Tensor, settings: Settings, rng: np.random.
         partner = torch.from_numpy(rng.permutation(len(logmel))).to(logmel.device)
         logmel = torch.lerp(logmel[partner], logmel, share[:, None, None])
         targets = torch.lerp(targets[partner], targets, share[:, None])
+    if settings.input_noise:
+        noise = torch.from_numpy(rng.standard_normal(tuple(logmel.shape), dtype=np.float32))
+        logmel = logmel + settings.input_noise * noise.to(logmel.device)
     return logmel, targets
 
 
@@ -137,32 +198,26 @@ def _span(size: int, widest: int, rng: np.random.Generator) -> tuple[int, int]:
     return int(rng.integers(0, size - width + 1)), width
 
 
-def batches(count: int, size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.intp]]:
-    """The indexes of one epoch in random order; what does not fill a batch waits for the next shuffle.
-
-    Example:
-        >>> [len(chosen) for chosen in batches(10, 4, np.random.default_rng(0))]
-        [4, 4]
-    """
-    order: npt.NDArray[Any] = rng.permutation(count)
-    for step in range(batches_per_epoch(count, size)):
-        yield order[step * size : (step + 1) * size]
-
-
-def batches_per_epoch(count: int, size: int) -> int:
-    """How many steps ``batches`` makes: full batches, or a single smaller one."""
-    return max(count // size, 1)
-
-
 class FromDataset(Sequence[tuple[Wave, int]]):
     """The items of an ``emoset.torch.UtteranceDataset`` as (waveform, class index), still read lazily.
 
     Args:
         dataset: with ``crop="whole"``; training makes its own crops.
+        classes: the dataset's classes in another order, such as that of a scale; None: in its own.
+
+    Raises:
+        ModelError: ``classes`` are not the dataset's.
     """
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, classes: Sequence[str] | None = None) -> None:
         self._dataset = dataset
+        own = tuple(dataset.classes)
+        self.classes = own if classes is None else tuple(classes)
+        """Class names in the order of the indexes."""
+        if sorted(self.classes) != sorted(own):
+            got = f"classes {', '.join(self.classes)}"
+            raise ModelError(got, where=str(dataset.name), expected=f"{', '.join(own)}, in any order")
+        self._indexes = [self.classes.index(name) for name in own]
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -172,4 +227,4 @@ class FromDataset(Sequence[tuple[Wave, int]]):
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
         item = self._dataset[index]
-        return item["audio"].numpy(), item["label"]
+        return item["audio"].numpy(), self._indexes[int(item["label"])]

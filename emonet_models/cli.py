@@ -1,4 +1,4 @@
-"""The command ``emonet``: train the baseline on built corpora."""
+"""The command ``emonet``: train on built corpora, predict, convert the original's weights, count parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from emoset.cli import run
-from emoset.errors import EmosetError, ModelError
+from emoset.errors import EmosetError, ModelError, unknown_name
 
 app = typer.Typer(
     help="EmoNet's baseline for speech emotion recognition.",
@@ -24,62 +24,174 @@ def _root() -> None:
     pass
 
 
-@app.command("train", epilog="Example: emonet train emodb --data data --out runs/emodb")
+@app.command("train", epilog="Example: emonet train emodb urdu --data data --out runs/both --mode adapters")
 def train_(
-    corpus: Annotated[str, typer.Argument(help="Corpus or variant that is built in the data folder.")],
+    corpora: Annotated[list[str], typer.Argument(help="Corpora or variants that are built in the data folder.")],
     out: Annotated[Path, typer.Option(help="Model folder: weights, settings and the course of training.")],
     data: Annotated[
         Path | None, typer.Option(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
     ] = None,
     labels: Annotated[str, typer.Option(help="label, emotion, arousal or valence.")] = "label",
     preset: Annotated[str, typer.Option(help="baseline, quick (for a first look) or as-published.")] = "baseline",
+    mode: Annotated[str | None, typer.Option(help="scratch, finetune, last-layer or adapters.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Model folder to start from.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, crops and augmentation.")] = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default: the preset's.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall-clock limit; the schedule is squeezed into it.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE of any other setting; repeatable.")
     ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: what there is.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the training that the folder holds.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the model that the folder holds.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Train a model on one corpus; the epoch is chosen on the validation split, the test split is not read."""
+    """Train a model on one corpus or several; the epoch is chosen on the validation splits, no test split is read."""
     import torch
 
-    from emonet_models.batches import FromDataset
+    from emonet_models.reproducing import corpus_data
     from emonet_models.settings import Settings
     from emonet_models.training import Epoch, train
     from emonet_models.weights import CONFIG
-    from emoset.torch import UtteranceDataset
 
     if threads is not None:
         torch.set_num_threads(threads)
-    named = {"epochs": epochs, "minutes": minutes}
+    if device not in (None, "cpu", "cuda"):
+        raise unknown_name("device", str(device), ("cpu", "cuda"))
+    named = {"epochs": epochs, "minutes": minutes, "mode": mode}
     given = {key: value for key, value in named.items() if value is not None}
     settings = Settings.preset(preset, **{"seed": seed, **given, **_pairs(set_ or [])})
-    if (out / CONFIG).exists() and not overwrite:
-        raise ModelError("a model is already there", where=str(out), cure="name another folder, or add --overwrite")
-    sets = [
-        UtteranceDataset(corpus, part, data_dir=data, labels=labels, crop="whole") for part in ("train", "validation")
-    ]
+    if (out / CONFIG).exists() and not (overwrite or resume):
+        cure = "name another folder, or add --resume or --overwrite"
+        raise ModelError("a model is already there", where=str(out), cure=cure)
     stages = 3 if settings.schedule == "three-stages" else 1
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
     with Progress(*columns, console=_out, disable=quiet) as progress:
-        task = progress.add_task(f"training on {corpus}", total=stages * settings.epochs, told="")
+        task = progress.add_task(f"training on {', '.join(corpora)}", total=stages * settings.epochs, told="")
 
         def report(epoch: Epoch) -> None:
             told = f"epoch {epoch.epoch}  loss {epoch.loss:.3f}  validation UAR {epoch.validation_uar:.3f}"
-            progress.update(task, advance=1, told=told)
+            progress.update(task, completed=epoch.epoch, told=told)
 
-        train_set, validation_set = (FromDataset(part) for part in sets)
         result = train(
-            settings, train_set, validation_set, sets[0].classes, out,
-            corpus=corpus, data=sets[0].build, report=report,
+            settings, corpus_data(corpora, data, labels), out=out, start=start, resume=resume,
+            device="cuda" if device == "cuda" else "cpu" if device == "cpu" else None, report=report,
         )  # fmt: skip
     best, last = result.best, result.epochs[-1]
     _out.print(f"best epoch {best.epoch} of {last.epoch}: validation UAR {best.validation_uar:.3f}", highlight=False)
     _out.print(f"{last.seconds:.0f} s, {last.cpu_seconds:.0f} s of CPU", highlight=False)
     _out.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("reproduce", epilog="Example: emonet reproduce --collection emoset26 --data data --out runs/paper")
+def reproduce_(
+    out: Annotated[Path, typer.Option(help="Folder for models, predictions and the table; run again to go on.")],
+    collection: Annotated[str, typer.Option(help="Collection or corpora, separated by commas.")] = "emoset26",
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="baseline, quick or as-published.")] = "baseline",
+    source: Annotated[
+        str | None, typer.Option(help="Corpus whose model is transferred; default: the one with most utterances.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How often everything is trained.")] = 1,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of any setting; repeatable.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """The paper's experiment on what is built: single, multi-corpus and transfer training, and a table."""
+    import torch
+
+    from emonet_models.reproducing import reproduce
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    names = collection.split(",")
+    with Progress(console=_out, disable=quiet) as progress:
+        task = progress.add_task("begins", total=None)
+
+        def report(done: int, total: int, what: str) -> None:
+            progress.update(task, completed=done, total=total, description=what)
+
+        found = reproduce(
+            names if len(names) > 1 else collection, data, out, preset=preset, source=source, seeds=seeds,
+            report=report, **_pairs(set_ or []),
+        )  # fmt: skip
+    _out.print(found.markdown(), markup=False, highlight=False, soft_wrap=True)
+    _out.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("predict", epilog="Example: emonet predict recordings/ --model runs/emodb --out found.csv")
+def predict_(
+    files: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.")],
+    model: Annotated[Path, typer.Option(help="Model folder.")],
+    corpus: Annotated[str | None, typer.Option(help="Whose classes, if the model knows several corpora.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A .csv or .json file; default: CSV to the screen.")] = None,
+    embeddings: Annotated[bool, typer.Option(help="Write the features before the head as well.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Class probabilities of audio files of any rate, length, channel count and container."""
+    from emonet_models.network import EmoNet
+    from emonet_models.predicting import audio_files, corpus_of, predict, table
+    from emonet_models.weights import write_whole
+
+    if out is not None and out.suffix not in (".csv", ".json"):
+        raise ModelError(f"a file named {out.name}", expected="a name that ends in .csv or .json")
+    network = EmoNet.from_pretrained(model)
+    name, found = corpus_of(network, corpus), audio_files(files)
+    predictions = []
+    with Progress(console=Console(stderr=True), disable=quiet or out is None) as progress:
+        task = progress.add_task("listening", total=len(found))
+        for prediction in predict(network, found, name, embeddings=embeddings):
+            predictions.append(prediction)
+            progress.update(task, advance=1)
+    text = table(predictions, network.classes[name], as_json=out is not None and out.suffix == ".json")
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_whole(out, text.encode())
+        _out.print(f"wrote {out}: {len(predictions)} files", markup=False, highlight=False, soft_wrap=True)
+    if bad := [prediction for prediction in predictions if prediction.error]:
+        raise ModelError(
+            f"{len(bad)} of {len(predictions)} files could not be read, first {bad[0].error}",
+            cure="the other files are in the table",
+        )
+
+
+@app.command("convert", epilog="Example: emonet convert shared_model.h5 --mels 64 --out model")
+def convert_(
+    weights: Annotated[Path, typer.Argument(help="The original's HDF5 file.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    mels: Annotated[int, typer.Option(help="Mel bands that it was trained with; the original's default is 128.")],
+    window: Annotated[float | None, typer.Option(help="Seconds of a window, for avgpool.")] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option(help="CORPUS=NAME,NAME,... of its classes, in their order; repeatable.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the model that the folder holds.")] = False,
+) -> None:
+    """Convert weights of the original EmoNet; what cannot be proved of them is refused."""
+    from emonet_models.converting import convert
+
+    named = {}
+    for text in classes or []:
+        corpus, equals, names = text.rpartition("=")
+        if not equals:
+            raise EmosetError(
+                f"--classes {text!r}", expected="CORPUS=NAME,NAME,...", cure="see 'emonet convert --help'"
+            )
+        named[corpus] = tuple(name.strip() for name in names.split(","))
+    network = convert(weights, out, mels=mels, window=window, classes=named or None, overwrite=overwrite)
+    corpora = ", ".join(f"{name} ({count} classes)" for name, count in network.corpora.items())
+    _out.print(f"wrote {out}: {corpora}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("params")
+def params_() -> None:
+    """Parameter counts of EmoNet's networks, and the arithmetic behind the paper's factor of 3.5."""
+    from emonet_models.counting import parameter_table
+
+    typer.echo(str(parameter_table()))
 
 
 def _pairs(texts: list[str]) -> dict[str, Any]:

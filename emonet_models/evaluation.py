@@ -11,27 +11,30 @@ import torch
 
 from emonet_models import batches
 from emonet_models.batches import Wave
-from emonet_models.network import ResNet, probabilities
+from emonet_models.network import EmoNet, probabilities
 from emonet_models.settings import Settings
 
 JUDGED_AT_ONCE: Final = 64
 """Windows in a batch of evaluation."""
 
 
-def predict_probabilities(network: ResNet, settings: Settings, waves: Iterable[Wave]) -> npt.NDArray[np.float64]:
+def predict_probabilities(
+    network: EmoNet, settings: Settings, waves: Iterable[Wave], corpus: str | None = None
+) -> npt.NDArray[np.float64]:
     """Class probabilities of utterances, averaged over their windows.
 
     Args:
         network: put into evaluation mode for the time being.
         settings: its settings.
         waves: waveforms of any length, read one by one.
+        corpus: whose classes; None if the network has one corpus only.
 
     Returns:
         (utterances, classes).
 
     Example:
         >>> settings = Settings(filters=1)
-        >>> predict_probabilities(ResNet(settings, 3), settings, [np.zeros(100, np.float32)]).shape
+        >>> predict_probabilities(EmoNet(settings, {"emodb": 3}), settings, [np.zeros(100, np.float32)]).shape
         (1, 3)
     """
     device = next(network.parameters()).device
@@ -43,7 +46,7 @@ def predict_probabilities(network: ResNet, settings: Settings, waves: Iterable[W
 
     def judge() -> None:
         batch = batches.stack([part for _, part in waiting], settings.window_samples).to(device)
-        found = probabilities(network(batch)).double().cpu().numpy()
+        found = probabilities(network(batch, corpus)).double().cpu().numpy()
         for (row, _), values in zip(waiting, found, strict=True):
             sums[row] = sums[row] + values
         waiting.clear()

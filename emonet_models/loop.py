@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,38 +18,19 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emonet_models import batches
-from emonet_models.batches import Utterances
+from emonet_models import batches, state
+from emonet_models.batches import CorpusData, Order, Rows
+from emonet_models.curves import Board, draw
 from emonet_models.evaluation import predict_probabilities
-from emonet_models.layers import ConvTask
-from emonet_models.network import ResNet
+from emonet_models.losses import Objective, balance
+from emonet_models.network import EmoNet
+from emonet_models.processes import Statistics
 from emonet_models.schedules import Clock, decay_of_keras, one_cycle
-from emonet_models.weights import METRICS, Config, fill, save, tensors, write_whole
+from emonet_models.state import Epoch, Position, Scores, State
+from emonet_models.weights import METRICS, Config, fill, save, start_from, tensors, write_tensors, write_whole
+from emoset.augmentation import Augmentation
 from emoset.benchmarking.metrics import uar
 from emoset.errors import ModelError
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of ``metrics.jsonl``.
-
-    Args:
-        epoch: from 1 on.
-        loss: mean training loss.
-        validation_loss: mean negative logarithm of the right class's probability.
-        validation_uar: what the best epoch is chosen by.
-        learning_rate: of the last step.
-        seconds: wall clock since training began.
-        cpu_seconds: of this process since training began.
-    """
-
-    epoch: int
-    loss: float
-    validation_loss: float
-    validation_uar: float
-    learning_rate: float
-    seconds: float
-    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -61,94 +44,121 @@ class TrainingResult:
         epochs: all of them.
     """
 
-    network: ResNet
+    network: EmoNet
     config: Config
     best: Epoch
     epochs: tuple[Epoch, ...]
 
 
-class Objective(nn.Module):
-    """The network with its loss: what the optimiser sees.
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus whose data have been checked.
 
     Args:
-        network: to train.
-        class_weights: (classes,), factors on the loss of each class.
-        smoothing: share of the target that is spread over all classes.
+        data: as they were given.
+        labels: class indexes of the training set.
+        truth: class indexes of the validation set.
     """
 
-    class_weights: Tensor
-
-    def __init__(self, network: ResNet, class_weights: Tensor, smoothing: float = 0.0) -> None:
-        super().__init__()
-        self.network, self.smoothing = network, smoothing
-        self.register_buffer("class_weights", class_weights)
-
-    def forward(self, logmel: Tensor, targets: Tensor) -> Tensor:
-        """The mean over the batch of the weighted cross-entropy.
-
-        Args:
-            logmel: (batch, mels, frames).
-            targets: (batch, classes), probabilities.
-
-        Returns:
-            A scalar.
-        """
-        scores = self.network.score(logmel)
-        if scores.shape[1] == 1:
-            logs = torch.cat([F.logsigmoid(-scores), F.logsigmoid(scores)], 1)
-        else:
-            logs = scores.log_softmax(1)
-        targets = targets * (1 - self.smoothing) + self.smoothing / targets.shape[1]
-        return -(targets * self.class_weights * logs).sum(1).mean()
+    data: CorpusData
+    labels: npt.NDArray[np.int64]
+    truth: npt.NDArray[np.int64]
 
 
 class Run:
     """One training: the state that its steps share.
 
     Args:
-        config: settings, classes and corpus.
-        train: training set.
-        labels: its class indexes.
-        validation: validation set.
-        truth: its class indexes.
+        config: settings, and the classes of every corpus of the network.
+        corpora: those that are trained on.
+        accelerator: of this process.
+        start: trained network to start from, or None.
         out: model folder, or None.
-        report: called after every epoch.
+        identity: what the training is, for its state.
+        resume: go on from the state in ``out`` if there is one.
+        report: called after every epoch, by the first process.
     """
 
     def __init__(
         self,
         config: Config,
-        train: Utterances,
-        labels: npt.NDArray[np.int64],
-        validation: Utterances,
-        truth: npt.NDArray[np.int64],
-        out: Path | None,
-        report: Callable[[Epoch], None] | None,
+        corpora: Mapping[str, Corpus],
+        accelerator: Accelerator,
+        *,
+        start: EmoNet | None = None,
+        out: Path | None = None,
+        identity: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        report: Callable[[Epoch], None] | None = None,
     ) -> None:
-        self.config, self.settings, self.out, self.report = config, config.settings, out, report
-        self.data, self.validation, self.truth = train, validation, truth
-        settings, classes = config.settings, len(config.classes)
-        self.accelerator = Accelerator()
-        self.device = self.accelerator.device
-        if settings.minutes is not None and self.accelerator.num_processes > 1:  # their clocks would differ
-            got = f"a limit of {settings.minutes} minutes on {self.accelerator.num_processes} processes"
+        self.config, self.settings, self.corpora = config, config.settings, dict(corpora)
+        self.accelerator, self.device, self.out, self.report = accelerator, accelerator.device, out, report
+        self.identity = identity or {}
+        settings = config.settings
+        self.parts = accelerator.num_processes * settings.accumulate
+        if settings.minutes is not None and accelerator.num_processes > 1:  # their clocks would differ
+            got = f"a limit of {settings.minutes} minutes on {accelerator.num_processes} processes"
             raise ModelError(got, where="training", expected="a limit on one process only", cure="give epochs")
-        self.targets = F.one_hot(torch.from_numpy(labels), classes).float()
-        counts = self.targets.sum(0)
-        weights = len(labels) / (classes * counts) if settings.class_weights else torch.ones_like(counts)
-        self.network = ResNet(settings, classes).to(self.device)
+        self.targets = {
+            name: F.one_hot(torch.from_numpy(corpus.labels), len(corpus.data.classes)).float()
+            for name, corpus in corpora.items()
+        }
+        self.orders = {
+            name: Order(len(corpus.labels), settings.batch, (settings.seed, number))
+            for number, (name, corpus) in enumerate(corpora.items())
+        }
+        for name, corpus in corpora.items():
+            if self.parts > 1 and min(len(corpus.labels), settings.batch) < self.parts:
+                got = f"{min(len(corpus.labels), settings.batch)} utterances in a step, to be cut into {self.parts}"
+                cure = "raise batch, lower accumulate, or use fewer processes"
+                raise ModelError(got, where=name, expected=f"{self.parts} or more", cure=cure)
+        # Every utterance of every corpus has a number of its own, so that no two are augmented alike.
+        firsts = np.cumsum([0, *(len(corpus.labels) for corpus in corpora.values())]).tolist()
+        self.firsts = dict(zip(corpora, firsts, strict=False))
+        self.augmentation = Augmentation(settings.augment, settings.seed) if settings.augment else None
+        self.network = config.network()
+        if start is not None:
+            start_from(self.network, start)
+        learning = self.network.freeze_rest(list(corpora), learn_shared=start is None)
+        self.learning = {name: p for name, p in self.network.named_parameters() if any(p is own for own in learning)}
+        self.network.to(self.device)
         self.judged = copy.deepcopy(self.network) if settings.average else self.network
-        self.objective = Objective(self.network, weights, settings.label_smoothing)
+        weights = {
+            name: (
+                balance(corpus.labels, len(corpus.data.classes))
+                if settings.class_weights
+                else torch.ones(len(corpus.data.classes))
+            ).to(self.device)
+            for name, corpus in corpora.items()
+        }
+        self.objective: nn.Module = accelerator.prepare(Objective(self.network, weights, settings))
         self.stages = 3 if settings.schedule == "three-stages" else 1
-        self.steps = batches.batches_per_epoch(len(train), settings.batch)
+        self.steps = settings.steps or max(order.steps for order in self.orders.values())
         self.clock = Clock(self.stages * settings.epochs * self.steps, settings.minutes)
-        self.step = 0
+        self.optimizer = self._optimizer()
+        self.position = Position()
         self.epochs: list[Epoch] = []
-        self.best: Epoch | None = None
         self.best_weights: dict[str, Tensor] = {}
+        self.board: Board | None = None
+        if out is not None:
+            self._open(out, resume)
+
+    def _open(self, out: Path, resume: bool) -> None:
+        """Make the folder ready, and go on from its state where that is wanted."""
+        out.mkdir(parents=True, exist_ok=True)
+        if resume and (out / state.STATE).exists():
+            self._restore(state.load_state(out, self.identity))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            if self.epochs:  # what was killed may have written some files of an epoch and not others
+                state.sweep(out)
+                self._write(out)
+            else:
+                state.clear(out)
+            self.board = Board(out, len(self.epochs) + 1)
 
     def train(self) -> TrainingResult:
-        """Run all stages.
+        """Run all stages, or those that are left.
 
         Returns:
             The network of the best epoch.
@@ -156,139 +166,258 @@ class Run:
         Raises:
             ModelError: the loss or the network's output is no longer a number.
         """
-        for stage in range(self.stages):
-            if not self.clock.over:
-                self._stage(stage)
-        if self.best is None:  # cannot be: a stage has an epoch, an epoch is best or raises
-            raise ModelError("no epoch was run")
-        network = copy.deepcopy(self.network).cpu().eval()
+        try:
+            while self.position.stage < self.stages:
+                if self.position.epoch_of_stage == 0:
+                    self._begin_stage()
+                self._keep(self._epoch())
+        finally:
+            if self.board is not None:
+                self.board.close()
+        if self.out is not None and self.accelerator.is_main_process:
+            draw(self.out / state.CURVES, self.epochs)
+        network = copy.deepcopy(self.network).cpu().eval().requires_grad_(True)
         fill(network, self.best_weights)
-        return TrainingResult(network, self._config(), self.best, tuple(self.epochs))
+        return TrainingResult(network, self._config(), self._best(), tuple(self.epochs))
 
-    def _stage(self, stage: int) -> None:
-        """A stage: a fresh optimiser on the best weights so far, until its epochs or its patience are spent."""
-        if self.best is not None:
+    def _begin_stage(self) -> None:
+        """A stage begins with a fresh optimiser on the best weights so far."""
+        if self.best_weights:
             fill(self.network, self.best_weights)
             fill(self.judged, self.best_weights)
-        objective, optimizer = self.accelerator.prepare(self.objective, self._optimizer())
-        first, record, waited = self.step, -math.inf, 0
-        for _ in range(self.settings.epochs):
-            epoch = self._epoch(stage, first, objective, optimizer)
-            better = epoch.validation_uar - self.settings.min_delta > record
-            record, waited = (epoch.validation_uar, 0) if better else (record, waited + 1)
-            impatient = self.settings.patience is not None and waited >= self.settings.patience
-            if impatient or self.clock.over:
-                break
+        self.optimizer = self._optimizer()
+        self.position.first, self.position.record, self.position.waited = self.position.step, None, 0
 
-    def _epoch(self, stage: int, first: int, objective: nn.Module, optimizer: torch.optim.Optimizer) -> Epoch:
-        """One pass over the training set, then the validation set."""
-        number, settings = len(self.epochs) + 1, self.settings
-        # Every process draws the same order and its own crops.
-        order = np.random.default_rng([settings.seed, number])
-        rng = np.random.default_rng([settings.seed, number, 1 + self.accelerator.process_index])
-        self.network.train()
-        losses: list[float] = []
-        for chosen in batches.batches(len(self.data), settings.batch, order):
+    def _epoch(self) -> Epoch:
+        """The steps of an epoch, then the validation sets."""
+        number, position = len(self.epochs) + 1, self.position
+        losses: list[npt.NDArray[np.float64]] = []
+        for _ in range(self.steps):
             if losses and self.clock.over:
                 break
-            rate = self._learning_rate(stage, self.step - first)
-            for group in optimizer.param_groups:
+            rate, factors = self._learning_rate()
+            for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            mine = chosen[self.accelerator.process_index :: self.accelerator.num_processes]
-            losses.append(self._step(mine, objective, optimizer, rng))
-            if not math.isfinite(losses[-1]):
-                raise self._diverged(f"the loss became {losses[-1]} in step {len(losses)} of epoch {number}")
-            self.step += 1
-        found = predict_probabilities(self.judged, settings, (wave for wave, _ in self.validation))
-        if not np.isfinite(found).all():
-            raise self._diverged(f"the probabilities are no numbers after epoch {number}")
-        epoch = Epoch(
+            losses.append(self._step(factors, f"step {len(losses) + 1} of epoch {number}"))
+            position.step += 1
+        means = np.mean(losses, axis=0).tolist()
+        scores = {name: self._judge(name, loss, number) for name, loss in zip(self.corpora, means, strict=True)}
+        return Epoch(
             epoch=number,
-            loss=float(np.mean(losses)),
-            validation_loss=float(-np.log(found[np.arange(len(found)), self.truth] + 1e-12).mean()),
-            validation_uar=uar(self.truth, found.argmax(1), len(self.config.classes)),
+            loss=_mean([found.loss for found in scores.values()]),
+            validation_loss=_mean([found.validation_loss for found in scores.values()]),
+            validation_uar=_mean([found.validation_uar for found in scores.values()]),
             learning_rate=rate,
             seconds=round(self.clock.seconds, 3),
             cpu_seconds=round(self.clock.cpu_seconds, 3),
+            corpora=scores,
         )
-        self._keep(epoch)
-        return epoch
 
-    def _step(
-        self,
-        chosen: npt.NDArray[np.intp],
-        objective: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        rng: np.random.Generator,
-    ) -> float:
-        """Crop, augment, and move the weights; no move if the loss is no number."""
-        crops = [batches.random_crop(self.data[int(row)][0], self.settings, rng) for row in chosen]
+    def _step(self, factors: Tensor, when: str) -> npt.NDArray[np.float64]:
+        """Move the weights by one batch of every corpus; no move if a loss is no number."""
+        settings, accelerator = self.settings, self.accelerator
+        chosen = {name: order(self.position.step) for name, order in self.orders.items()}
+        self.network.train()
+        self.optimizer.zero_grad()
+        statistics = Statistics(self.network) if self.parts > 1 else None
+        found = torch.zeros(len(self.corpora), device=self.device)
+        for turn in range(settings.accumulate):
+            part = accelerator.process_index * settings.accumulate + turn
+            # Chance is drawn from the place in the training, not from what came before: a training that is taken up
+            # again, or cut into other processes, draws the same.
+            rng = np.random.default_rng([settings.seed, self.position.step, part, len(self.corpora)])
+            torch.manual_seed(int(rng.integers(2**63)))
+            logmel, rows, targets = self._batch(chosen, part, rng)
+            # A part with more rows counts for more: the sum is the mean over the whole batch.
+            sizes = [(own.stop - own.start) * self.parts / len(chosen[name][1]) for name, own in rows.items()]
+            last = turn == settings.accumulate - 1
+            with nullcontext() if last else accelerator.no_sync(self.objective):
+                losses: Tensor = self.objective(logmel, rows, targets)
+                losses = losses * torch.tensor(sizes, device=self.device) / settings.accumulate
+                accelerator.backward((losses * factors).mean())
+            found += losses.detach()
+            if statistics is not None:
+                statistics.take()
+        if accelerator.num_processes > 1:
+            found = accelerator.reduce(found, "mean")
+        values = found.double().cpu().numpy()
+        for name, value in zip(self.corpora, values.tolist(), strict=True):
+            if not math.isfinite(value):
+                raise self._diverged(f"the loss of {name} became {value} in {when}")
+        if statistics is not None:
+            statistics.put(accelerator)
+        self.optimizer.step()
+        self._average()
+        return np.asarray(values)
+
+    def _batch(
+        self, chosen: Mapping[str, tuple[int, Rows]], part: int, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, slice], dict[str, Tensor]]:
+        """Crop and augment one part of a step's utterances: maps, whose rows they are, and targets."""
+        crops: list[batches.Wave] = []
+        rows: dict[str, slice] = {}
+        targets: dict[str, Tensor] = {}
+        for name, (number, indexes) in chosen.items():
+            own, first = indexes[part :: self.parts], len(crops)
+            for row in own.tolist():
+                crop = batches.random_crop(self.corpora[name].data.train[row][0], self.settings, rng)
+                if self.augmentation is not None:
+                    crop = self.augmentation(crop, epoch=number, index=self.firsts[name] + row)
+                crops.append(crop)
+            rows[name] = slice(first, len(crops))
+            targets[name] = self.targets[name][torch.from_numpy(own)].to(self.device)
         with torch.no_grad():
-            logmel = self.network.logmel(batches.stack(crops, self.settings.window_samples).to(self.device))
-            targets = self.targets[torch.from_numpy(chosen)].to(self.device)
-            logmel, targets = batches.augment(logmel, targets, self.settings, rng)
-        loss: Tensor = objective(logmel, targets)
-        value = loss.item()
-        if math.isfinite(value):
-            optimizer.zero_grad()
-            self.accelerator.backward(loss)
-            optimizer.step()
-            self._average()
-        return value
+            maps = self.network.logmel(batches.stack(crops, self.settings.window_samples).to(self.device))
+            parts = []
+            for name, place in rows.items():  # crops are mixed with those of their own corpus only
+                augmented, targets[name] = batches.augment(maps[place], targets[name], self.settings, rng)
+                parts.append(augmented)
+        return parts[0] if len(parts) == 1 else torch.cat(parts), rows, targets
 
     def _average(self) -> None:
         """Move the averaged weights and statistics a little; faster in the first steps."""
         if not self.settings.average:
             return
-        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        decay = min(self.settings.average, (1 + self.position.step) / (10 + self.position.step))
         own = tensors(self.network)
         for name, value in tensors(self.judged).items():
             value.lerp_(own[name], 1 - decay)
 
+    def _judge(self, name: str, loss: float, number: int) -> Scores:
+        """The validation set of a corpus, shared out to the processes."""
+        corpus, accelerator = self.corpora[name], self.accelerator
+        waves = corpus.data.validation
+        mine = range(accelerator.process_index, len(waves), accelerator.num_processes)
+        found = np.zeros((len(waves), len(corpus.data.classes)))
+        if mine:
+            own = (waves[row][0] for row in mine)
+            found[mine.start :: mine.step] = predict_probabilities(self.judged, self.settings, own, name)
+        if accelerator.num_processes > 1:
+            found = accelerator.reduce(torch.from_numpy(found).to(self.device), "sum").cpu().numpy()
+        if not np.isfinite(found).all():
+            raise self._diverged(f"the probabilities of {name} are no numbers after epoch {number}")
+        return Scores(
+            loss=loss,
+            validation_loss=float(-np.log(found[np.arange(len(found)), corpus.truth] + 1e-12).mean()),
+            validation_uar=uar(corpus.truth, found.argmax(1), found.shape[1]),
+        )
+
     def _optimizer(self) -> torch.optim.Optimizer:
-        """Weight decay goes to kernels; with SGD, as in the original, to those of the 3x3 convolutions only."""
-        settings, parameters = self.settings, list(self.network.parameters())
+        """Weight decay goes to kernels; with SGD, as in the original, to those of the convolutions only."""
+        settings, parameters = self.settings, list(self.learning.values())
         if settings.optimizer == "sgd":
-            decayed = {id(m.conv.weight) for m in self.network.modules() if isinstance(m, ConvTask)}
+            decayed = {id(p) for unit in self.network.units() for p in (unit.conv.weight, *unit.adapters.parameters())}
         else:
             decayed = {id(p) for p in parameters if p.ndim > 1}
         groups = [
             {"params": [p for p in parameters if id(p) in decayed], "weight_decay": settings.weight_decay},
             {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0},
         ]
+        groups = [group for group in groups if group["params"]]
         if settings.optimizer == "sgd":
             return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=0.9)
         return torch.optim.AdamW(groups, lr=settings.learning_rate)
 
-    def _learning_rate(self, stage: int, step_of_stage: int) -> float:
-        settings = self.settings
+    def _learning_rate(self) -> tuple[float, Tensor]:
+        """The rate of this step, and what the loss of each corpus is multiplied with (1 on average)."""
+        settings, position = self.settings, self.position
+        factors = torch.ones(len(self.corpora), device=self.device)
         if settings.schedule == "one-cycle":
-            return one_cycle(settings.learning_rate, self.clock.progress(self.step))
-        rate = settings.learning_rate / 10.0**stage
-        if settings.optimizer == "sgd":
-            rate /= 1 + decay_of_keras(len(self.data), settings.batch) * step_of_stage
-        return rate
+            return one_cycle(settings.learning_rate, self.clock.progress(position.step)), factors
+        rate = settings.learning_rate / 10.0**position.stage
+        if settings.decay_by_size:
+            # In the original each corpus has a rate of its own. Factors on the losses are the same to the gradients.
+            step = position.step - position.first
+            sizes = [len(corpus.labels) for corpus in self.corpora.values()]
+            rates = [1 / (1 + decay_of_keras(size, settings.batch) * step) for size in sizes]
+            return rate * _mean(rates), torch.tensor([own / _mean(rates) for own in rates], device=self.device)
+        return rate, factors
 
     def _keep(self, epoch: Epoch) -> None:
-        """Note the epoch; if none was better, its weights are the model."""
+        """Note an epoch and where training goes on; if none was better, its weights are the model."""
+        settings, position = self.settings, self.position
+        better = not self.epochs or epoch.validation_uar >= self._best().validation_uar
         self.epochs.append(epoch)
-        better = self.best is None or epoch.validation_uar >= self.best.validation_uar
         if better:
-            self.best = epoch
+            position.best = epoch.epoch
             self.best_weights = {k: v.detach().cpu().clone() for k, v in tensors(self.judged).items()}
-        if self.out is not None and self.accelerator.is_main_process:
-            if better:
-                save(self.out, self.best_weights, self._config())
-            lines = "".join(json.dumps(asdict(e)) + "\n" for e in self.epochs)
-            write_whole(self.out / METRICS, lines.encode())
+        gained = position.record is None or epoch.validation_uar - settings.min_delta > position.record
+        position.record, position.waited = (
+            (epoch.validation_uar, 0) if gained else (position.record, position.waited + 1)
+        )
+        position.epoch_of_stage += 1
+        impatient = settings.patience is not None and position.waited >= settings.patience
+        if self.clock.over:
+            position.stage, position.epoch_of_stage = self.stages, 0
+        elif impatient or position.epoch_of_stage == settings.epochs:
+            position.stage, position.epoch_of_stage = position.stage + 1, 0
+        if not self.accelerator.is_main_process:
+            return
+        if self.out is not None:
+            self._write(self.out, better)
+            state.save_state(self.out, self._state(), self.identity)
+        if self.board is not None:
+            self.board.add(epoch)
         if self.report is not None:
             self.report(epoch)
 
+    def _write(self, out: Path, better: bool = True) -> None:
+        """The folder's files, apart from the state."""
+        config = self._config()
+        if better:
+            save(out, self.best_weights, config)
+        write_tensors(out / state.LAST, tensors(self.judged), config)
+        lines = "".join(json.dumps(asdict(epoch), ensure_ascii=False) + "\n" for epoch in self.epochs)
+        write_whole(out / METRICS, lines.encode())
+
+    def _state(self) -> State:
+        found = {f"network/{name}": value for name, value in tensors(self.network).items()}
+        found |= {f"best/{name}": value for name, value in self.best_weights.items()}
+        if self.settings.average:
+            found |= {f"judged/{name}": value for name, value in tensors(self.judged).items()}
+        for name, parameter in self.learning.items():
+            moments = self.optimizer.state.get(parameter, {})
+            found |= {f"{key}/{name}": value for key, value in moments.items() if isinstance(value, Tensor)}
+        return State(self.position, tuple(self.epochs), found)
+
+    def _restore(self, found: State) -> None:
+        self.position, self.epochs = found.position, list(found.epochs)
+        groups: dict[str, dict[str, Tensor]] = {}
+        for key, value in found.tensors.items():
+            group, _, name = key.partition("/")
+            groups.setdefault(group, {})[name] = value
+        where = str(self.out)
+        fill(self.network, groups.pop("network", {}), where)
+        self.best_weights = groups.pop("best", {})
+        averaged = groups.pop("judged", {})
+        if self.settings.average:
+            fill(self.judged, averaged, where)
+        for key, moments in groups.items():
+            for name, value in moments.items():
+                if name not in self.learning:
+                    got, cure = f"the state is damaged (moments of {name})", "train from the beginning"
+                    raise ModelError(got, where=where, cure=cure)
+                parameter = self.learning[name]
+                kept = torch.empty_like(parameter).copy_(value) if value.ndim else value
+                self.optimizer.state[parameter][key] = kept.detach()
+        if not 0 < self.position.best <= len(self.epochs):
+            raise ModelError("the state is damaged (no best epoch)", where=where, cure="train from the beginning")
+        spent = self.epochs[-1]
+        self.clock = Clock(self.clock.steps, self.settings.minutes, spent.seconds, spent.cpu_seconds)
+
+    def _best(self) -> Epoch:
+        return self.epochs[self.position.best - 1]
+
     def _config(self) -> Config:
-        return replace(self.config, result=asdict(self.best) if self.best else {})
+        return replace(self.config, result=asdict(self._best()))
 
     def _diverged(self, got: str) -> ModelError:
-        kept = f"the weights of epoch {self.best.epoch} are kept" if self.best else "there are no good weights yet"
-        where = str(self.out) if self.out else self.config.corpus or "training"
+        best = self.position.best
+        kept = f"the weights of epoch {best} are kept" if best else "there are no good weights yet"
+        where = str(self.out) if self.out else "training"
         cure = f"lower learning_rate (now {self.settings.learning_rate}); {kept}"
         return ModelError(got, where=where, expected="a finite number", cure=cure)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

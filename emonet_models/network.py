@@ -1,96 +1,472 @@
-"""The residual network of EmoNet on log-mel maps, for one task."""
+"""The residual network of EmoNet on log-mel maps: one shared body, and what each corpus has of its own."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import overload
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emonet_models.frontend import LogMel, frame_count
-from emonet_models.layers import EPSILON, POOL, Attention, AvgPool, Block, ConvTask, Head
+from emonet_models.layers import (
+    POOL,
+    Attention,
+    AvgPool,
+    Block,
+    ByCorpus,
+    ConvTask,
+    CoreOrOwn,
+    Head,
+    MapNorm,
+    Rows,
+)
 from emonet_models.settings import Settings
+from emoset.errors import ModelError, unknown_name
 
 
-class ResNet(nn.Module):
-    """From waveform to class scores.
+class EmoNet(nn.Module):
+    """From waveform to the class scores of one of its corpora.
+
+    Every corpus has its own head. In mode ``adapters`` it has its own adapters and batch-norms too (that of
+    ``input_bn`` included), and its own attention unless ``share_attention``; in the other modes these are shared, and
+    there are no adapters.
 
     Args:
-        settings: the architecture; training settings are not looked at.
-        classes: number of classes, at least 2.
+        settings: the architecture; training settings are not looked at, but for ``mode``.
+        corpora: number of classes, at least 2, of each corpus; the order is kept.
+        reuse_batchnorm: mode ``adapters``: corpora that use the shared batch-norms instead of their own.
 
-    Source: EmoNet, network, scratch mode.
+    Raises:
+        ModelError: a corpus without a name or with fewer than two classes.
+        UnknownNameError: ``reuse_batchnorm`` names a corpus that is not among ``corpora``.
+
+    Source: EmoNet, network.
 
     Example:
-        >>> network = ResNet(Settings(classifier="FCNAttention", filters=32, input_bn=False), 4)
-        >>> network.count_values()
-        2818084
+        >>> settings = Settings(mode="adapters", classifier="FCNAttention", filters=4, input_bn=False)
+        >>> network = EmoNet(settings, {"emodb": 7, "urdu": 4}).eval()
+        >>> network(torch.zeros(1, 32_000), "urdu").shape
+        torch.Size([1, 4])
     """
 
-    def __init__(self, settings: Settings, classes: int) -> None:
+    def __init__(
+        self, settings: Settings, corpora: Mapping[str, int], *, reuse_batchnorm: Collection[str] = ()
+    ) -> None:
         super().__init__()
+        for name in reuse_batchnorm:
+            if name not in corpora:
+                raise unknown_name("corpus", name, corpora)
+        self.settings = settings
+        self.corpora: dict[str, int] = {}
+        self.classes: dict[str, tuple[str, ...]] = {}
+        """Class names of each corpus, in the order of the scores, where they are known."""
         width, momentum = settings.filters * settings.factor, settings.batch_norm_momentum
+        adapted = settings.mode == "adapters"
+        core = not adapted or bool(reuse_batchnorm)
         self.logmel = LogMel(settings.mels)
-        self.input_norm = nn.BatchNorm2d(1, eps=EPSILON, momentum=1 - momentum) if settings.input_bn else None
-        self.pre_conv = ConvTask(1, width, momentum=momentum)
+        self.input_norm = MapNorm(1, momentum=momentum, core=core) if settings.input_bn else None
+        self.pre_conv = ConvTask(1, width, momentum=momentum, adapted=adapted, core=core)
         self.blocks = nn.ModuleList()
         for stage in (1, 2, 3):
             outputs = width * 2**stage
             for number in range(settings.blocks):
                 inputs, stride = (outputs // 2, 2) if number == 0 else (outputs, 1)
-                block = Block(inputs, outputs, stride=stride, dropout=settings.dropout, momentum=momentum)
-                self.blocks.append(block)
+                self.blocks.append(
+                    Block(
+                        inputs,
+                        outputs,
+                        stride=stride,
+                        dropout=settings.dropout,
+                        momentum=momentum,
+                        adapted=adapted,
+                        core=core,
+                    )
+                )
         channels = width * 8
-        self.final_norm = nn.BatchNorm2d(channels, eps=EPSILON, momentum=1 - momentum)
-        features = channels
+        self.final_norm = MapNorm(channels, momentum=momentum, core=core)
+        self.features = channels
+        """Number of values that a head gets: what ``embed`` returns of each row."""
+        self.pool = AvgPool()
+        self.attention: CoreOrOwn | None = None
         if settings.classifier == "avgpool":
             frames = frame_count(settings.window_samples or 0)
-            features *= (math.ceil(settings.mels / 8) // POOL) * (math.ceil(frames / 8) // POOL)
-        self.pooling = AvgPool() if settings.classifier == "avgpool" else Attention(channels)
-        self.head = Head(features, classes, dropout=settings.head_dropout, momentum=momentum)
+            self.features *= (math.ceil(settings.mels / 8) // POOL) * (math.ceil(frames / 8) // POOL)
+        else:
+            shared = not adapted or settings.share_attention
+            self.attention = CoreOrOwn(partial(Attention, channels), core=shared)
+        self.heads = ByCorpus()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for name, classes in corpora.items():
+            self.add_corpus(name, classes, reuse_batchnorm=name in reuse_batchnorm)
 
-    def forward(self, audio: Tensor) -> Tensor:
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> EmoNet:
+        """The network that a model folder holds.
+
+        Args:
+            folder: as ``emonet train``, ``emonet convert`` or ``emonet_models.save`` wrote it.
+
+        Returns:
+            The network in evaluation mode, with ``classes``.
+
+        Raises:
+            ModelError: a file is absent or damaged, or weights and settings do not fit together.
+
+        Example:
+            >>> import tempfile
+            >>> from emonet_models.weights import Config, save, tensors
+            >>> settings, classes = Settings(filters=2), {"emodb": ("anger", "joy")}
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     save(folder, tensors(EmoNet(settings, {"emodb": 2})), Config(settings, classes))
+            ...     EmoNet.from_pretrained(folder).classes
+            {'emodb': ('anger', 'joy')}
+        """
+        from emonet_models.weights import load
+
+        return load(folder)[0]
+
+    def add_corpus(self, name: str, classes: int, *, reuse_batchnorm: bool = False) -> None:
+        """Add a corpus; what the others give stays the same, bit by bit.
+
+        Args:
+            name: of the corpus.
+            classes: its number of classes, at least 2.
+            reuse_batchnorm: mode ``adapters``: use the shared batch-norms instead of new ones.
+
+        Raises:
+            ModelError: the corpus is there already, has no name or too few classes, or there are no
+                batch-norms to share.
+
+        Source: EmoNet, network, batch-norm reuse.
+
+        Example:
+            >>> network = EmoNet(Settings(mode="adapters", filters=2), {"emodb": 7})
+            >>> network.add_corpus("urdu", 4)
+            >>> network.corpora
+            {'emodb': 7, 'urdu': 4}
+        """
+        where = f"corpus {name!r}"
+        if not name:
+            raise ModelError("a corpus without a name", where="network", expected="a name")
+        if name in self.corpora:
+            raise ModelError("the network has it already", where=where, cure="give another name")
+        if classes < 2:
+            raise ModelError(f"{classes} classes", where=where, expected="two or more")
+        adapted = self.settings.mode == "adapters"
+        if reuse_batchnorm and self.final_norm.core is None:
+            got = "the network has no shared batch-norms: each of its corpora has its own"
+            raise ModelError(
+                got, where=where, cure="leave reuse_batchnorm out, or start from a network without adapters"
+            )
+        own_norms = adapted and not reuse_batchnorm
+        for unit in self.units():
+            unit.add(name, norm=own_norms)
+        if own_norms:
+            self.final_norm.add(name)
+            if self.input_norm is not None:
+                self.input_norm.add(name)
+        if self.attention is not None and self.attention.core is None:
+            self.attention.add(name)
+        dropout, momentum = self.settings.head_dropout, self.settings.batch_norm_momentum
+        self.heads.add(name, Head(self.features, classes, dropout=dropout, momentum=momentum))
+        self.corpora[name] = classes
+        kernel = self.pre_conv.conv.weight
+        for module in self._own(name):
+            module.to(device=kernel.device, dtype=kernel.dtype)
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module.train(self.training)
+
+    def units(self) -> list[ConvTask]:
+        """All convolutions with their adapters and batch-norms, from input to output.
+
+        Returns:
+            ``1 + 6 * settings.blocks`` units.
+
+        Example:
+            >>> len(EmoNet(Settings(filters=1), {"emodb": 7}).units())
+            13
+        """
+        return [module for module in self.modules() if isinstance(module, ConvTask)]
+
+    def forward(self, audio: Tensor, corpus: str | None = None) -> Tensor:
         """Scores before softmax or sigmoid.
 
         Args:
             audio: (batch, samples), float32 in [-1, 1), 16 kHz.
+            corpus: whose classes; None if the network has one corpus only.
 
         Returns:
             (batch, classes); (batch, 1) with two classes.
-        """
-        return self.score(self.logmel(audio))
 
-    def score(self, logmel: Tensor) -> Tensor:
+        Raises:
+            UnknownNameError: no such corpus.
+            ModelError: no corpus is named, and there are several; or ``avgpool`` gets another length than its window.
+
+        Example:
+            >>> EmoNet(Settings(filters=1), {"emodb": 7}).eval()(torch.zeros(2, 32_000)).shape
+            torch.Size([2, 7])
+        """
+        return self.score(self.logmel(audio), corpus)
+
+    @overload
+    def score(self, logmel: Tensor, rows: str | None = None) -> Tensor: ...
+
+    @overload
+    def score(self, logmel: Tensor, rows: Mapping[str, slice]) -> dict[str, Tensor]: ...
+
+    def score(self, logmel: Tensor, rows: Mapping[str, slice] | str | None = None) -> dict[str, Tensor] | Tensor:
         """Scores from log-mel maps: what ``forward`` does after its first layer.
+
+        In a mixed batch the shared convolutions run once over all of it; adapters, batch-norms, attention and head
+        of a corpus on its rows. The scores are those of separate passes, also while training.
 
         Args:
             logmel: (batch, mels, frames), as ``network.logmel`` gives.
+            rows: the corpus of all rows (None: the only one there is), or the slice of each corpus's rows.
 
         Returns:
-            (batch, classes); (batch, 1) with two classes.
-        """
-        scores: Tensor = self.head(self.pooling(self.maps(logmel)))
-        return scores
+            (batch, classes), or (batch, 1) with two classes; with slices, such a tensor for each corpus.
 
-    def maps(self, logmel: Tensor) -> Tensor:
+        Raises:
+            UnknownNameError: no such corpus.
+            ModelError: no corpus is named, and there are several; the slices are not a division of the batch; or
+                ``avgpool`` gets another length than its window.
+
+        Example:
+            >>> network = EmoNet(Settings(mode="adapters", filters=1), {"emodb": 7, "urdu": 4})
+            >>> scores = network.score(torch.zeros(5, 64, 61), {"emodb": slice(0, 3), "urdu": slice(3, 5)})
+            >>> scores["emodb"].shape, scores["urdu"].shape
+            (torch.Size([3, 7]), torch.Size([2, 4]))
+        """
+        division = self._division(rows, len(logmel))
+        features = self._pooled(self._maps(logmel, division), division)
+        scores = {corpus: self.heads[corpus](features[own]) for corpus, own in division}
+        if isinstance(rows, Mapping):
+            return {corpus: scores[corpus] for corpus in rows}
+        only: Tensor = next(iter(scores.values()))
+        return only
+
+    def maps(self, logmel: Tensor, corpus: str | None = None) -> Tensor:
         """The last feature maps, after batch-norm and ReLU.
 
         Args:
             logmel: (batch, mels, frames).
+            corpus: whose adapters and batch-norms; None if the network has one corpus only.
 
         Returns:
             (batch, 8 * filters * factor, ceil(mels / 8), ceil(frames / 8)).
+
+        Raises:
+            UnknownNameError: no such corpus.
+            ModelError: no corpus is named, and there are several.
+
+        Example:
+            >>> EmoNet(Settings(filters=1), {"emodb": 7}).maps(torch.zeros(2, 64, 61)).shape
+            torch.Size([2, 8, 8, 8])
         """
+        return self._maps(logmel, self._division(corpus, len(logmel)))
+
+    def embed(self, logmel: Tensor, corpus: str | None = None) -> Tensor:
+        """The pooled features that the head of a corpus gets.
+
+        Args:
+            logmel: (batch, mels, frames).
+            corpus: whose features; None if the network has one corpus only.
+
+        Returns:
+            (batch, ``network.features``).
+
+        Raises:
+            UnknownNameError: no such corpus.
+            ModelError: no corpus is named, and there are several; or ``avgpool`` gets another length than its window.
+
+        Example:
+            >>> EmoNet(Settings(filters=1), {"emodb": 7}).embed(torch.zeros(2, 64, 61)).shape
+            torch.Size([2, 8])
+        """
+        division = self._division(corpus, len(logmel))
+        return self._pooled(self._maps(logmel, division), division)
+
+    def _maps(self, logmel: Tensor, rows: Rows) -> Tensor:
         x = logmel.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        x = self.pre_conv(x if self.input_norm is None else self.input_norm(x))
+        x = self.pre_conv(x if self.input_norm is None else self.input_norm(x, rows), rows)
         for block in self.blocks:
-            x = block(x)
-        return F.relu(self.final_norm(x))
+            x = block(x, rows)
+        return F.relu(self.final_norm(x, rows))
+
+    def _pooled(self, maps: Tensor, rows: Rows) -> Tensor:
+        if self.attention is not None:
+            attended: Tensor = self.attention(maps, rows)
+            return attended
+        channels, height, width = maps.shape[1:]
+        if (height // POOL) * (width // POOL) * channels != self.features:
+            got = f"maps of {height} x {width} positions, that is {height // POOL} x {width // POOL} squares"
+            wanted = (
+                f"{self.features // channels}, those of {self.settings.mels} mel bands and {self.settings.window} s"
+            )
+            raise ModelError(got, where="network", expected=wanted, cure="cut or pad the audio to the window")
+        pooled: Tensor = self.pool(maps)
+        return pooled
+
+    def _division(self, rows: Mapping[str, slice] | str | None, size: int) -> list[tuple[str, slice]]:
+        """Corpora and their rows in the order of the batch."""
+        if not isinstance(rows, Mapping):
+            if rows is None and len(self.corpora) != 1:
+                got, expected = "no corpus is named", f"one of {', '.join(self.corpora)}"
+                raise ModelError(got, where="network", expected=expected, cure="say whose classes are wanted")
+            corpus = next(iter(self.corpora)) if rows is None else rows
+            self._known([corpus])
+            return [(corpus, slice(0, size))]
+        self._known(rows)
+        found = [(corpus, range(size)[own]) for corpus, own in rows.items()]
+        found.sort(key=lambda item: item[1].start)
+        if not all(own.step == 1 and own for _, own in found) or [i for _, own in found for i in own] != [*range(size)]:
+            told = ", ".join(f"{corpus} {own.start}:{own.stop}:{own.step}" for corpus, own in rows.items())
+            raise ModelError(
+                f"rows {told or 'of no corpus'} of a batch of {size}",
+                where="network",
+                expected="slices that divide the whole batch, none of them empty",
+            )
+        return [(corpus, slice(own.start, own.stop)) for corpus, own in found]
+
+    def _known(self, corpora: Iterable[str]) -> None:
+        for corpus in corpora:
+            if corpus not in self.corpora:
+                raise unknown_name("corpus", corpus, self.corpora)
+
+    def trainable(self, corpora: Sequence[str], *, learn_shared: bool = False) -> list[nn.Parameter]:
+        """The weights that ``settings.mode`` lets learn from some corpora.
+
+        scratch, finetune: all but what belongs to other corpora. last-layer: the heads. adapters: what the corpora
+        have of their own; shared batch-norms if no other corpus uses them.
+
+        Args:
+            corpora: those that are trained on.
+            learn_shared: mode ``adapters``: also what is shared: 3x3 kernels, shared attention and batch-norms.
+
+        Returns:
+            The weights, in the order of the network.
+
+        Raises:
+            UnknownNameError: no such corpus.
+
+        Source: EmoNet, network; ``learn_shared`` is its "learnall".
+
+        Example:
+            >>> network = EmoNet(Settings(mode="last-layer", filters=1), {"emodb": 7})
+            >>> sum(p.numel() for p in network.trainable(["emodb"])), sum(p.numel() for p in network.parameters())
+            (79, 2866)
+        """
+        self._known(corpora)
+        mode = self.settings.mode
+        own = {id(p) for c in self.corpora for m in self._own(c) for p in m.parameters()}
+        chosen = {id(p) for c in corpora for m in self._own(c) for p in m.parameters()}
+        if mode in ("scratch", "finetune") or (mode == "adapters" and learn_shared):
+            chosen |= {id(p) for p in self.parameters()} - own
+        elif mode == "adapters" and self.reused and self.reused <= set(corpora):
+            chosen |= {id(p) for norm in self._norms() if norm.core is not None for p in norm.core.parameters()}
+        return [p for p in self.parameters() if id(p) in chosen]
+
+    def freeze_rest(self, corpora: Sequence[str], *, learn_shared: bool = False) -> list[nn.Parameter]:
+        """Let only what ``trainable`` gives learn from now on.
+
+        The rest takes no gradient, and its batch-norms stay as they are in evaluation: ``train()`` neither moves
+        their statistics nor uses a batch's, as with Keras' ``trainable = False``.
+
+        Args:
+            corpora: those that are trained on.
+            learn_shared: mode ``adapters``: also what is shared.
+
+        Returns:
+            What ``trainable`` gives.
+
+        Raises:
+            UnknownNameError: no such corpus.
+
+        Example:
+            >>> network = EmoNet(Settings(mode="last-layer", filters=1), {"emodb": 7})
+            >>> learning = network.freeze_rest(["emodb"])
+            >>> network.train().final_norm.core.training, network.heads["emodb"].norm.training
+            (False, True)
+        """
+        learning = self.trainable(corpora, learn_shared=learn_shared)
+        chosen = {id(p) for p in learning}
+        for parameter in self.parameters():
+            parameter.requires_grad_(id(parameter) in chosen)
+        self.train(self.training)
+        return learning
+
+    def train(self, mode: bool = True) -> EmoNet:
+        """Set the mode of all layers; frozen batch-norms stay in evaluation mode.
+
+        Args:
+            mode: whether to train.
+
+        Returns:
+            Itself.
+        """
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
+    @property
+    def reused(self) -> frozenset[str]:
+        """Corpora of mode ``adapters`` that use the shared batch-norms."""
+        if self.settings.mode != "adapters":
+            return frozenset()
+        return frozenset(c for c in self.corpora if c not in self.final_norm.own)
+
+    def _norms(self) -> list[MapNorm]:
+        norms = [unit.norm for unit in self.units()]
+        return [*norms, self.final_norm] if self.input_norm is None else [self.input_norm, *norms, self.final_norm]
+
+    def _own(self, corpus: str) -> list[nn.Module]:
+        """What belongs to one corpus alone."""
+        places = [unit.adapters for unit in self.units()] + [norm.own for norm in self._norms()] + [self.heads]
+        if self.attention is not None:
+            places.append(self.attention.own)
+        return [place[corpus] for place in places if corpus in place]
+
+    def names_of(self, corpus: str) -> frozenset[str]:
+        """Which weights belong to one corpus alone.
+
+        Args:
+            corpus: its name.
+
+        Returns:
+            Names as in ``state_dict``.
+
+        Raises:
+            UnknownNameError: no such corpus.
+
+        Example:
+            >>> network = EmoNet(Settings(filters=1), {"emodb": 7, "urdu": 4})
+            >>> sorted(network.names_of("urdu"))[:2]
+            ['heads.urdu.dense.bias', 'heads.urdu.dense.weight']
+        """
+        self._known([corpus])
+        own = {id(module) for module in self._own(corpus)}
+        places = tuple(f"{name}." for name, module in self.named_modules() if id(module) in own)
+        return frozenset(name for name in self.state_dict() if name.startswith(places))
 
     def count_values(self) -> int:
-        """Number of weights, moving statistics of the batch-norms included."""
+        """Number of weights, moving statistics of the batch-norms included.
+
+        Returns:
+            The number of values that a weights file holds.
+
+        Example:
+            >>> settings = Settings(classifier="FCNAttention", filters=32, input_bn=False)
+            >>> EmoNet(settings, {"iemocap": 4}).count_values()
+            2818084
+        """
         return sum(v.numel() for v in self.state_dict().values() if v.is_floating_point())
 
 

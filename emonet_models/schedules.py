@@ -16,11 +16,13 @@ class Clock:
     Args:
         steps: how many there will be.
         minutes: wall-clock limit, or None.
+        seconds: wall clock that was spent before, by a run that is taken up again.
+        cpu_seconds: CPU time that it spent.
     """
 
-    def __init__(self, steps: int, minutes: float | None) -> None:
+    def __init__(self, steps: int, minutes: float | None, seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
         self.steps, self.limit = steps, None if minutes is None else minutes * 60
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        self._wall, self._cpu = time.perf_counter() - seconds, time.process_time() - cpu_seconds
 
     @property
     def seconds(self) -> float:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emonet_models.frontend import FRAME, frame_count
+from emoset.augmentation import PIPELINES
 from emoset.errors import ModelError, unknown_name
 from emoset.schema import SAMPLING_RATE
 
@@ -26,6 +27,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # The network.
+    mode: Literal["scratch", "finetune", "last-layer", "adapters"] = Field("scratch", description="what learns")
+    share_attention: bool = Field(False, description="mode adapters: one attention for all corpora")
     mels: int = Field(64, ge=8, description="mel bands; the original's default is 128")
     window: float | None = Field(2.0, gt=0, description="seconds of a training crop; None: whole utterances")
     filters: int = Field(32, ge=1, description="channels of the first convolution")
@@ -39,14 +42,22 @@ class Settings(BaseModel):
 
     # Training.
     seed: int = Field(0, ge=0, description="of initial weights, order, crops and augmentation")
-    epochs: int = Field(30, ge=1, description="passes over the training set; three-stages: of each stage")
+    epochs: int = Field(30, ge=1, description="how many; three-stages: of each stage")
+    steps: int | None = Field(None, ge=1, description="steps in an epoch; None: a pass over the largest corpus")
     minutes: float | None = Field(None, gt=0, description="wall-clock limit; the schedule is squeezed into it")
-    batch: int = Field(16, ge=1, description="utterances in a training step")
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: momentum 0.9, with Keras' decay")
+    batch: int = Field(16, ge=1, description="utterances of each corpus in a training step")
+    accumulate: int = Field(1, ge=1, description="parts that a batch is cut into, one after another, to save memory")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: training in mixed precision")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: with momentum 0.9")
     schedule: Literal["one-cycle", "three-stages"] = Field("one-cycle", description="course of the learning rate")
     learning_rate: float = Field(1e-3, gt=0, description="peak, or first stage")
+    decay_by_size: bool = Field(False, description="sgd in three stages: Keras' decay of the rate, by corpus size")
     weight_decay: float = Field(0.05, ge=0, description="adamw: decoupled; sgd: gradient of the L2 penalty")
-    class_weights: bool = Field(True, description="weigh classes by the inverse of their frequency")
+    loss: Literal["cross-entropy", "focal", "ordinal"] = Field(
+        "cross-entropy", description="ordinal: squared earth mover's distance, for classes that are given in order"
+    )
+    gamma: float = Field(2.0, ge=0, description="focal: how much easy examples are held back")
+    class_weights: bool = Field(True, description="weigh classes by the inverse of their frequency in their corpus")
     patience: int | None = Field(None, ge=1, description="epochs without a better validation UAR before a stop")
     min_delta: float = Field(0.005, ge=0, description="gain in validation UAR that counts for patience")
     average: float = Field(0.98, ge=0, lt=1, description="decay of the moving average of weights; 0: none")
@@ -57,6 +68,8 @@ class Settings(BaseModel):
     mask_frames: int = Field(8, ge=0, description="largest width of a blanked span")
     speed: float = Field(0.1, ge=0, lt=0.5, description="largest change of speed and pitch, as a logarithm")
     mixup: float = Field(0.1, ge=0, description="parameter of the beta distribution; 0: no mixing of crops")
+    input_noise: float = Field(0.0, ge=0, description="standard deviation of noise added to the log-mel map")
+    augment: str | None = Field(None, description="pipeline of emoset.augmentation that crops go through")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
 
     # Evaluation.
@@ -66,6 +79,13 @@ class Settings(BaseModel):
     def _fits(self) -> Settings:
         if not all(0 <= rate < 1 for rate in self.dropout):
             raise ValueError(f"dropout is {self.dropout}; expected two rates from 0 to below 1")
+        if self.augment is not None and self.augment not in PIPELINES:
+            raise unknown_name("pipeline", self.augment, PIPELINES)
+        if self.decay_by_size and (self.optimizer, self.schedule) != ("sgd", "three-stages"):
+            raise ValueError(
+                f"decay_by_size goes with optimizer sgd and schedule three-stages; "
+                f"got {self.optimizer} and {self.schedule}"
+            )
         if self.classifier == "avgpool":
             if self.window_samples is None:
                 raise ValueError("classifier avgpool needs a fixed window; FCNAttention takes whole utterances")
@@ -141,9 +161,10 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({
     "as-published": MappingProxyType({
         "mels": 128, "input_bn": False, "dropout": (0.0, 0.5), "batch_norm_momentum": 0.99,
         "epochs": 50, "batch": 64, "optimizer": "sgd", "schedule": "three-stages", "learning_rate": 0.1,
-        "weight_decay": 2e-6, "class_weights": False, "patience": 20, "average": 0.0, "masks": 0,
+        "decay_by_size": True, "weight_decay": 2e-6, "patience": 20, "average": 0.0, "masks": 0,
         "speed": 0.0, "mixup": 0.0, "evaluation": "second-half",
     }),
 })  # fmt: skip
 """Named sets of choices. ``quick``: a narrow network without augmentation, for a first look on little data.
-``as-published``: the defaults of the original's command line, with a 2 s window."""
+``as-published``: the defaults of the original's command line, with a 2 s window, for one corpus; for many corpora the
+original makes epochs of 20 steps, ``steps=20``, and leaves classes unweighted, ``class_weights=False``."""

@@ -1,4 +1,4 @@
-"""Model folders: ``model.safetensors`` and ``config.json``, nothing pickled; and the original's Keras variables."""
+"""Model folders: ``weights.safetensors`` and ``config.json``, nothing pickled."""
 
 from __future__ import annotations
 
@@ -6,33 +6,32 @@ import importlib.metadata
 import json
 import os
 import platform
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
-from emonet_models.layers import ConvTask
-from emonet_models.network import ResNet
+from emonet_models.network import EmoNet
 from emonet_models.settings import Settings
 from emoset.errors import EmosetError, ModelError
 
 CONFIG: Final = "config.json"
-WEIGHTS: Final = "model.safetensors"
+WEIGHTS: Final = "weights.safetensors"
 METRICS: Final = "metrics.jsonl"
-FORMAT: Final = 1
-"""Version of the layout of a model folder; a reader refuses newer ones."""
+FORMAT: Final = 2
+"""Version of the layout of a model folder; a reader refuses others."""
+ARCHITECTURE: Final = ("mode", "share_attention", "mels", "filters", "factor", "blocks", "classifier", "input_bn")
+"""Settings that weights cannot be used without; with ``avgpool`` also ``window``."""
 
 _COUNTER: Final = "num_batches_tracked"  # PyTorch's step counter: not part of the model
+_AGAIN: Final = "copy the model folder again, or train again"
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,32 @@ class Config:
 
     Args:
         settings: of the network and its training.
-        classes: class names in the order of the outputs.
-        corpus: configuration that it was trained on, or "".
-        data: what the build told of itself: recipe version, split hash, whether it is partial or synthetic.
+        corpora: class names of each corpus, in the order of the outputs.
+        data: what the builds told of themselves: recipe version, split hash, whether it is partial or synthetic.
         result: what training reports: best epoch, validation UAR, seconds.
+        reuse_batchnorm: mode ``adapters``: corpora that use the shared batch-norms.
+
+    Example:
+        >>> Config(Settings(), {"emodb": ("anger", "joy")}).counts
+        {'emodb': 2}
     """
 
     settings: Settings
-    classes: tuple[str, ...]
-    corpus: str = ""
+    corpora: Mapping[str, tuple[str, ...]]
     data: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
+    reuse_batchnorm: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of classes of each corpus."""
+        return {corpus: len(classes) for corpus, classes in self.corpora.items()}
+
+    def network(self) -> EmoNet:
+        """A new network of this configuration, with initial weights and ``classes``."""
+        network = EmoNet(self.settings, self.counts, reuse_batchnorm=self.reuse_batchnorm)
+        network.classes = dict(self.corpora)
+        return network
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -72,7 +86,7 @@ def tensors(network: nn.Module) -> dict[str, Tensor]:
     return {k: v for k, v in network.state_dict().items() if not k.endswith(_COUNTER)}
 
 
-def save(folder: Path, weights: Mapping[str, Tensor], config: Config) -> None:
+def save(folder: str | Path, weights: Mapping[str, Tensor], config: Config) -> None:
     """Write a model folder.
 
     Args:
@@ -82,18 +96,18 @@ def save(folder: Path, weights: Mapping[str, Tensor], config: Config) -> None:
 
     Example:
         >>> import tempfile
-        >>> settings = Settings(filters=2)
+        >>> config = Config(Settings(filters=2), {"emodb": ("anger", "joy", "neutral")})
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save(Path(folder), tensors(ResNet(settings, 3)), Config(settings, ("a", "b", "c")))
-        ...     load(folder)[1].classes
-        ('a', 'b', 'c')
+        ...     save(folder, tensors(config.network()), config)
+        ...     load(folder)[1].corpora
+        {'emodb': ('anger', 'joy', 'neutral')}
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     content = {
         "format": FORMAT,
-        "classes": list(config.classes),
-        "corpus": config.corpus,
+        "corpora": {corpus: list(classes) for corpus, classes in config.corpora.items()},
+        "reuse_batchnorm": list(config.reuse_batchnorm),
         "data": dict(config.data),
         "result": dict(config.result),
         "settings": config.settings.model_dump(mode="json"),
@@ -102,61 +116,135 @@ def save(folder: Path, weights: Mapping[str, Tensor], config: Config) -> None:
             **{name: importlib.metadata.version(name) for name in ("emoset-speech", "torch", "numpy")},
         },
     }
-    write_whole(folder / WEIGHTS, dump_tensors(plain))
+    write_tensors(folder / WEIGHTS, weights, config)
     write_whole(folder / CONFIG, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def load(folder: str | Path) -> tuple[ResNet, Config]:
+def write_tensors(path: Path, weights: Mapping[str, Tensor], config: Config) -> None:
+    """Write a weights file; its header says what network and classes the weights belong to.
+
+    Args:
+        path: of the file.
+        weights: as ``tensors(network)`` gives.
+        config: its settings and classes.
+    """
+    plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    write_whole(path, dump_tensors(plain, _header(config)))
+
+
+def read_tensors(path: Path, config: Config) -> dict[str, Tensor]:
+    """Read a weights file and check that it belongs to a configuration.
+
+    Args:
+        path: of the file.
+        config: what the weights are wanted for.
+
+    Returns:
+        Name to tensor.
+
+    Raises:
+        ModelError: the file is absent, damaged, or of another configuration, other corpora or other classes.
+    """
+    try:
+        content = path.read_bytes()
+        found: dict[str, Tensor] = parse_tensors(content)
+        # The parser has checked the header, but does not give its metadata.
+        size = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    except OSError as error:
+        raise ModelError(f"cannot be read ({error.strerror})", where=str(path), cure=_AGAIN) from None
+    except SafetensorError as error:
+        got = f"the weights are damaged or cut short ({error})"
+        raise ModelError(got, where=str(path), expected="a safetensors file", cure=_AGAIN) from None
+    cure = f"use the {CONFIG} that was saved with these weights"
+    for name, wanted in _header(config).items():
+        if metadata.get(name) != wanted:
+            got = f"the weights were saved for {name} {metadata.get(name, 'unknown')}"
+            raise ModelError(got, where=str(path), expected=wanted, cure=cure)
+    return found
+
+
+def _header(config: Config) -> dict[str, str]:
+    """What must agree between weights and configuration, as safetensors metadata."""
+    settings = config.settings.model_dump(mode="json")
+    names = (*ARCHITECTURE, "window") if config.settings.classifier == "avgpool" else ARCHITECTURE
+    content = {
+        "format": FORMAT,
+        "network": {name: settings[name] for name in names},
+        "corpora": {corpus: list(classes) for corpus, classes in config.corpora.items()},
+        "reuse_batchnorm": list(config.reuse_batchnorm),
+    }
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in content.items()}
+
+
+def load(folder: str | Path, classes: Mapping[str, Sequence[str]] | None = None) -> tuple[EmoNet, Config]:
     """Read a model folder.
 
     Args:
         folder: as training wrote it.
+        classes: corpora that the model must have, with the class names of each; None: whatever it has.
 
     Returns:
-        The network in evaluation mode, and its configuration.
+        The network in evaluation mode, with ``classes``, and its configuration.
 
     Raises:
-        ModelError: a file is absent or damaged, or weights and settings do not fit together.
+        ModelError: a file is absent or damaged, weights and settings do not fit together, or the model's corpora
+            and classes are not those expected.
     """
     folder = Path(folder)
     config = _read_config(folder / CONFIG)
-    network = ResNet(config.settings, len(config.classes))
-    path, again = folder / WEIGHTS, "copy the model folder again, or train again"
-    try:
-        found = parse_tensors(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"cannot be read ({error.strerror})", where=str(path), cure=again) from None
-    except SafetensorError as error:
-        got = f"the weights are damaged or cut short ({error})"
-        raise ModelError(got, where=str(path), expected="a safetensors file", cure=again) from None
-    fill(network, found, str(path), "use the config.json that was saved with these weights")
+    for corpus, names in (classes or {}).items():
+        _same_classes(corpus, names, config, folder)
+    network, path = config.network(), folder / WEIGHTS
+    fill(network, read_tensors(path, config), str(path), f"use the {CONFIG} that was saved with these weights")
     return network.eval(), config
 
 
+def _same_classes(corpus: str, names: Sequence[str], config: Config, folder: Path) -> None:
+    cure = "use a model that was trained on these classes"
+    own = config.corpora.get(corpus)
+    if own is None:
+        got = f"the model has no corpus {corpus!r}"
+        raise ModelError(got, where=str(folder), expected=f"one of {', '.join(config.corpora)}", cure=cure)
+    if tuple(names) != tuple(own):
+        got = f"the model's classes of {corpus} are {', '.join(own)}"
+        raise ModelError(got, where=str(folder), expected=f"{', '.join(names)}, in this order", cure=cure)
+
+
 def _read_config(path: Path) -> Config:
-    again = "copy the model folder again, or train again"
     try:
         content = json.loads(path.read_bytes())
-        version, values, classes = content["format"], dict(content["settings"]), list(content["classes"])
-        if not all(isinstance(c, str) for c in classes) or not isinstance(version, int):
-            raise TypeError("classes are no strings")
+        version = content["format"]
+        if not isinstance(version, int):
+            raise TypeError("the format is no number")
     except OSError as error:
         got = f"cannot be read ({error.strerror})"
         raise ModelError(got, where=str(path), expected="a folder that 'emonet train' wrote") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the file is damaged ({error})", where=str(path), cure=again) from None
-    if version > FORMAT:
-        got = f"it was saved in format {version}"
-        raise ModelError(got, where=str(path), expected=f"{FORMAT} or older", cure="upgrade emoset-speech")
+        raise ModelError(f"the file is damaged ({error})", where=str(path), cure=_AGAIN) from None
+    if version != FORMAT:
+        cure = "upgrade emoset-speech" if version > FORMAT else "train again; older formats are not read"
+        raise ModelError(f"it was saved in format {version}", where=str(path), expected=f"format {FORMAT}", cure=cure)
+    try:
+        values = dict(content["settings"])
+        corpora = {corpus: tuple(classes) for corpus, classes in content["corpora"].items()}
+        reused = tuple(content["reuse_batchnorm"])
+        data, result = dict(content["data"]), dict(content["result"])
+        if not all(isinstance(name, str) for names in (*corpora.values(), reused) for name in names):
+            raise TypeError("names are no strings")
+        if not corpora or not set(reused) <= set(corpora):
+            raise ValueError("no corpora" if not corpora else "reuse_batchnorm names an unknown corpus")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"the file is damaged ({error})", where=str(path), cure=_AGAIN) from None
     try:
         settings = Settings.parse(values, where=str(path))
     except EmosetError as error:
-        raise ModelError(error.got, where=str(path), expected=error.expected, cure=again) from None
-    if len(set(classes)) != len(classes) or len(classes) < 2:
-        raise ModelError(f"classes {classes}", where=str(path), expected="two or more different names")
-    return Config(
-        settings, tuple(classes), str(content.get("corpus", "")), content.get("data", {}), content.get("result", {})
-    )
+        raise ModelError(error.got, where=str(path), expected=error.expected, cure=_AGAIN) from None
+    for corpus, classes in corpora.items():
+        if len(set(classes)) != len(classes) or len(classes) < 2:
+            got = f"classes {list(classes)} of {corpus}"
+            raise ModelError(got, where=str(path), expected="two or more different names")
+    return Config(settings, corpora, data, result, reused)
 
 
 def fill(network: nn.Module, found: Mapping[str, Tensor], where: str | None = None, cure: str | None = None) -> None:
@@ -188,62 +276,40 @@ def fill(network: nn.Module, found: Mapping[str, Tensor], where: str | None = No
             value.copy_(found[name])
 
 
-def from_keras_variables(network: ResNet, variables: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Fill a network with the variables of the original implementation, in place.
+def start_from(network: EmoNet, start: EmoNet) -> None:
+    """Copy into a network what it shares with a trained one, in place.
+
+    The shared body is copied, as far as both have it; so are adapters, batch-norms, attention and head of each corpus
+    that both have, if its classes are the same.
 
     Args:
-        network: of the same settings and number of classes.
-        variables: Keras name to array, as in "conv2d/kernel:0"; one task in scratch mode.
+        network: to fill.
+        start: the trained network; it may be of another mode.
 
     Raises:
-        ModelError: variables of another configuration, of adapters, or none of them understood.
-
-    Source: EmoNet, weight files. Convolutions are numbered in the order of the layers; kernels are
-    (height, width, in, out), dense kernels (in, out).
+        ModelError: the networks differ in width, depth or pooling.
 
     Example:
-        >>> from_keras_variables(ResNet(Settings(filters=2), 3), {"conv2d/kernel:0": np.zeros((3, 3, 1, 2))})
-        Traceback (most recent call last):
-        ...
-        emoset.errors.ModelError: Keras variables: the weights are of another configuration: no ...
+        >>> start = EmoNet(Settings(filters=2), {"emodb": 7})
+        >>> network = EmoNet(Settings(filters=2, mode="adapters"), {"urdu": 4}, reuse_batchnorm=["urdu"])
+        >>> start_from(network, start)
+        >>> torch.equal(network.pre_conv.conv.weight, start.pre_conv.conv.weight)
+        True
     """
-    adapters = [name for name in variables if "_adapter/" in name]
-    if adapters:
-        got = f"{len(adapters)} variables of adapters ({adapters[0]} and so on)"
-        raise ModelError(got, where="Keras variables", expected="a single-task network in scratch mode")
-    renamed = _renames(network, variables)
-    found = {}
-    for name, array in variables.items():
-        own = renamed.get(name, name)
-        value = torch.from_numpy(np.array(array, dtype=np.float32))
-        if own.endswith(".weight") and value.ndim == 4:
-            value = value.permute(3, 2, 0, 1)
-        elif own.endswith(".weight") and value.ndim == 2:
-            value = value.T
-        found[own] = value
-    fill(network, found, "Keras variables", "give the network the settings of the original model")
-
-
-def _renames(network: ResNet, variables: Mapping[str, object]) -> dict[str, str]:
-    """Keras name of a variable to the network's name."""
-    layers: dict[str, str] = {"core_final_batch_normalization": "final_norm"}
-    matches = (re.fullmatch(r"(conv2d(?:_(\d+))?)/kernel:0", name) for name in variables)
-    numbered = sorted((int(match[2] or 0), match[1]) for match in matches if match)
-    units = [name for name, module in network.named_modules() if isinstance(module, ConvTask)]
-    for (_, keras), own in zip(numbered, units, strict=False):
-        layers[keras], layers[f"core_{keras}_batch_normalization"] = f"{own}.conv", f"{own}.norm"
-    for task in (v.removesuffix("_dense/kernel:0") for v in variables if v.endswith("_dense/kernel:0")):
-        layers |= {f"{task}_dense": "head.dense", f"{task}_dense_batchnorm": "head.norm", task: "head.output"}
-        layers |= {f"{task}_2d_attention": "pooling", "core_2d_attention": "pooling"}
-    parts = {
-        "kernel:0": "weight", "gamma:0": "weight", "beta:0": "bias", "bias:0": "bias",
-        "moving_mean:0": "running_mean", "moving_variance:0": "running_var", "W:0": "W", "b:0": "b", "u:0": "u",
-    }  # fmt: skip
-    renamed = {}
-    for name in variables:
-        layer, _, part = name.partition("/")
-        # A batch-norm that belongs to no other layer is the one on the input.
-        own = layers.get(layer, "input_norm" if "batch_norm" in layer else None)
-        if own and part in parts:
-            renamed[name] = f"{own}.{parts[part]}"
-    return renamed
+    for name in ARCHITECTURE:
+        own, other = getattr(network.settings, name), getattr(start.settings, name)
+        if own != other and name not in ("mode", "share_attention"):
+            got = f"setting {name} is {own!r}"
+            cure = f"give {name}={other}, or start from another model"
+            raise ModelError(got, where="starting from a model", expected=f"{other!r}, as in the model", cure=cure)
+    others: set[str] = set()
+    for corpus, classes in network.corpora.items():
+        known = network.classes.get(corpus), start.classes.get(corpus)
+        same = start.corpora.get(corpus) == classes and (known[0] == known[1] or None in known)
+        if not same or network.features != start.features:
+            others |= network.names_of(corpus)
+    found = tensors(start)
+    with torch.no_grad():
+        for name, value in tensors(network).items():
+            if name in found and name not in others:
+                value.copy_(found[name])

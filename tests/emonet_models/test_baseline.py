@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 import emonet_models
 import emoset
-from emonet_models import Baseline, Settings, train
+from emonet_models import Baseline, Settings, predict_probabilities, save, train
 from emonet_models.cli import app
+from emonet_models.weights import Config, tensors
 from emoset.benchmarking.metrics import uar
 from emoset.errors import EmosetError, ModelError, UnknownNameError
 
@@ -57,7 +58,7 @@ def test_fit_and_predict(emodb) -> None:
 def test_the_command_line_and_the_class_agree(emodb, model_folder: Path) -> None:
     train_set, validation, test = emodb
     config = json.loads((model_folder / "config.json").read_text())
-    assert (config["corpus"], config["settings"]["seed"], config["settings"]["filters"]) == ("emodb", 3, 4)
+    assert (list(config["corpora"]), config["settings"]["seed"], config["settings"]["filters"]) == (["emodb"], 3, 4)
     loaded = Baseline(folder=model_folder).fit(train_set, validation)
     trained = Baseline(**TINY, classifier="FCNAttention", seed=3).fit(train_set, validation)
     np.testing.assert_array_equal(loaded.predict_proba(test), trained.predict_proba(test))
@@ -79,6 +80,25 @@ def test_a_model_of_other_classes(emodb, model_folder: Path) -> None:
         Baseline(folder=model_folder).fit(renamed, validation)
     with pytest.raises(ModelError, match=r"validation set: classes .*expected those of the training set"):
         Baseline(**TINY).fit(renamed, validation)
+
+
+def test_one_corpus_of_a_model_with_several(emodb, tmp_path: Path) -> None:
+    train_set, validation, test = emodb
+    names = tuple(train_set.features["label"].names)
+    config = Config(Settings(filters=2, mode="adapters"), {"urdu": ("anger", "sadness"), "emodb": names})
+    network = config.network()
+    save(tmp_path, tensors(network), config)
+    model = Baseline(folder=tmp_path, corpus="emodb").fit(train_set, validation)
+    assert model.classes == names
+    wave = np.asarray(test[0]["audio"]["array"], dtype=np.float32)
+    expected = predict_probabilities(network, config.settings, [wave], "emodb")
+    np.testing.assert_array_equal(model.predict_proba(test.select([0])), expected)
+    with pytest.raises(ModelError, match="the model has several corpora; expected corpus=: one of urdu, emodb"):
+        Baseline(folder=tmp_path)
+    with pytest.raises(UnknownNameError, match=r"unknown corpus 'emo-db'.*nearest: emodb.*name one that .* has"):
+        Baseline(folder=tmp_path, corpus="emo-db")
+    with pytest.raises(ModelError, match="corpus 'emodb' without a model folder; expected folder= of a trained model"):
+        Baseline(corpus="emodb")
 
 
 def test_misuse(emodb, model_folder: Path) -> None:
@@ -126,14 +146,16 @@ def test_the_command_reports_without_a_traceback(tmp_path: Path) -> None:
 
 def test_a_model_is_not_overwritten_unasked(model_folder: Path, data_dir: Path) -> None:
     arguments = ["train", "emodb", "--data", str(data_dir), "--out", str(model_folder), "--quiet", "--epochs", "1"]
-    before = (model_folder / "model.safetensors").read_bytes()
+    before = (model_folder / "weights.safetensors").read_bytes()
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, ModelError)
-    assert "a model is already there. To do: name another folder, or add --overwrite" in str(result.exception)
-    assert (model_folder / "model.safetensors").read_bytes() == before
+    assert "a model is already there. To do: name another folder, or add --resume or --overwrite" in str(
+        result.exception
+    )
+    assert (model_folder / "weights.safetensors").read_bytes() == before
     small = ["--set", "filters=1", "--set", "blocks=1"]
     assert CliRunner().invoke(app, [*arguments, *small, "--overwrite"]).exit_code == 0
-    assert (model_folder / "model.safetensors").read_bytes() != before
+    assert (model_folder / "weights.safetensors").read_bytes() != before
 
 
 def test_import_is_lazy() -> None:

@@ -6,49 +6,21 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from emonet_models import ResNet, Settings
+from emonet_models import EmoNet, Settings
 from emonet_models.frontend import LogMel, mel_matrix
 from emonet_models.layers import Attention, Block, ConvTask, Head, HeadNorm, same_padding
 from emonet_models.network import probabilities
 from emoset.errors import ModelError, UnknownNameError
 
-# EmoNet, parameter counts: single task, 4 classes, moving statistics included.
-COUNTS = [
-    ({"classifier": "FCNAttention", "mels": 64}, 2_818_084),
-    ({"classifier": "FCNAttention", "mels": 128, "window": None}, 2_818_084),
-    ({"classifier": "FCNAttention", "filters": 8}, 178_060),
-    ({"classifier": "FCNAttention", "filters": 16}, 707_092),
-    ({"classifier": "FCNAttention", "filters": 16, "factor": 2}, 2_818_084),
-    ({"classifier": "FCNAttention", "filters": 64}, 11_251_780),
-    ({"classifier": "FCNAttention", "blocks": 1}, 1_266_212),
-    ({"classifier": "FCNAttention", "blocks": 3}, 4_369_956),
-    ({"classifier": "FCNAttention", "blocks": 4}, 5_921_828),
-    ({"mels": 64, "window": 2.0}, 2_752_036),
-    ({"mels": 64, "window": 5.0}, 2_851_492),
-    ({"mels": 64, "window": 6.0}, 3_016_484),
-    ({"mels": 128, "window": 2.0}, 2_851_492),
-    ({"mels": 128, "window": 5.0}, 3_247_012),
-    ({"mels": 128, "window": 6.0}, 3_904_676),
-]
-
-
-@pytest.mark.parametrize(("choices", "count"), COUNTS)
-def test_counts(choices: dict[str, object], count: int) -> None:
-    with torch.device("meta"):
-        network = ResNet(Settings(**{"input_bn": False, "classifier": "avgpool", **choices}), 4)
-    assert network.count_values() == count
+ONE = [("emodb", slice(0, None))]
 
 
 def test_two_classes_share_one_unit() -> None:
-    four, two = (ResNet(Settings(filters=2, input_bn=False), classes).count_values() for classes in (4, 2))
-    assert four - two == 3 * (network_width(2) + 1)
-    scores = ResNet(Settings(filters=2), 2).eval()(torch.zeros(3, 32_000))
+    four, two = (EmoNet(Settings(filters=2, input_bn=False), {"a": n}).count_values() for n in (4, 2))
+    assert four - two == 3 * (2 * 8 // 2 + 1)
+    scores = EmoNet(Settings(filters=2), {"a": 2}).eval()(torch.zeros(3, 32_000))
     assert scores.shape == (3, 1)
     torch.testing.assert_close(probabilities(scores)[:, 1], scores.sigmoid()[:, 0])
-
-
-def network_width(filters: int) -> int:
-    return filters * 8 // 2
 
 
 def naive_conv(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
@@ -73,7 +45,7 @@ def test_same_padding_on_even_and_odd_axes(size: tuple[int, int], stride: int) -
     unit = ConvTask(2, 3, stride=stride).eval()
     x = torch.randn(1, 2, *size, generator=torch.Generator().manual_seed(0))
     expected = naive_conv(x[0].double().numpy(), unit.conv.weight.double().numpy(), stride) / np.sqrt(1 + 1e-3)
-    np.testing.assert_allclose(unit(x)[0].numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(unit(x, ONE)[0].numpy(), expected, atol=1e-5)
 
 
 def test_windows_of_stride_two() -> None:
@@ -84,10 +56,10 @@ def test_windows_of_stride_two() -> None:
         unit = ConvTask(1, 1, stride=2).eval()
         unit.conv.weight.zero_()
         unit.conv.weight[0, 0, 1] = torch.tensor([100.0, 10.0, 1.0])
-        unit.norm.eps = 0.0
+        unit.norm.core.eps = 0.0
         for size, expected in ((6, [123, 345, 560]), (7, [12, 234, 456, 670])):
             row = torch.arange(1.0, size + 1).view(1, 1, 1, size)
-            assert unit(row).flatten().tolist() == expected
+            assert unit(row, ONE).flatten().tolist() == expected
 
 
 @torch.no_grad()
@@ -95,8 +67,8 @@ def test_pooled_shortcut_counts_no_padding_and_adds_zero_channels() -> None:
     block = Block(1, 2, stride=2).eval()
     nn.init.zeros_(block.second.conv.weight)
     x = torch.tensor([[1.0, 2.0, 3.0], [5.0, 6.0, 7.0], [9.0, 10.0, 12.0]]).view(1, 1, 3, 3)
-    assert block(x)[0, 0].tolist() == [[3.5, 5.0], [9.5, 12.0]]
-    assert torch.all(block(x)[0, 1] == 0)
+    assert block(x, ONE)[0, 0].tolist() == [[3.5, 5.0], [9.5, 12.0]]
+    assert torch.all(block(x, ONE)[0, 1] == 0)
 
 
 @torch.no_grad()
@@ -135,15 +107,23 @@ def test_logmel_of_a_tone_in_float64() -> None:
 
 def test_a_waveform_shorter_than_a_frame_is_padded() -> None:
     assert LogMel(64)(torch.ones(2, 10)).shape == (2, 64, 1)
-    assert ResNet(Settings(filters=1, classifier="FCNAttention", window=None), 3).eval()(torch.ones(2, 10)).shape == (
-        2,
-        3,
-    )
+    network = EmoNet(Settings(filters=1, classifier="FCNAttention", window=None), {"a": 3}).eval()
+    assert network(torch.ones(2, 10)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("samples", "squares"), [(28_000, "8 x 7 positions, that is 1 x 0"), (80_000, "8 x 20 .* 1 x 2")]
+)
+def test_avgpool_takes_its_window_only(samples: int, squares: str) -> None:
+    network = EmoNet(Settings(filters=1), {"a": 3}).eval()
+    message = rf"network: maps of {squares} squares; expected 1, those of 64 mel bands and 2\.0 s\. To do: cut or pad"
+    with pytest.raises(ModelError, match=message):
+        network(torch.zeros(1, samples))
 
 
 def test_momentum_is_keras_and_the_head_takes_the_biased_variance() -> None:
     """Maps (4-D) move their variance by the unbiased one of the batch, the head (2-D) by the biased one."""
-    network = ResNet(Settings(filters=2, batch_norm_momentum=0.99, input_bn=False), 3)
+    network = EmoNet(Settings(filters=2, batch_norm_momentum=0.99, input_bn=False), {"a": 3})
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)]
     assert len(norms) == 13 + 1 + 1
     assert all(m.eps == 1e-3 and m.momentum == pytest.approx(0.01) for m in norms)
@@ -151,9 +131,11 @@ def test_momentum_is_keras_and_the_head_takes_the_biased_variance() -> None:
     unit = ConvTask(1, 1, momentum=0.99).train()
     x = torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     convolved = F.conv2d(x, unit.conv.weight, padding=1).detach()
-    unit(x)
-    assert unit.norm.running_mean.item() == pytest.approx(0.01 * convolved.mean().item(), rel=1e-4)
-    assert unit.norm.running_var.item() == pytest.approx(0.99 + 0.01 * convolved.var(correction=1).item(), rel=1e-5)
+    unit(x, ONE)
+    assert unit.norm.core.running_mean.item() == pytest.approx(0.01 * convolved.mean().item(), rel=1e-4)
+    assert unit.norm.core.running_var.item() == pytest.approx(
+        0.99 + 0.01 * convolved.var(correction=1).item(), rel=1e-5
+    )
 
     norm = HeadNorm(1, eps=1e-3, momentum=0.01).train()
     values = torch.tensor([[0.0], [4.0]], requires_grad=True)
@@ -166,10 +148,10 @@ def test_momentum_is_keras_and_the_head_takes_the_biased_variance() -> None:
 
 
 def test_dropout_sits_before_the_convolutions_of_blocks_only() -> None:
-    network = ResNet(Settings(filters=1, dropout=(0.1, 0.5), head_dropout=0.2), 3)
+    network = EmoNet(Settings(filters=1, dropout=(0.1, 0.5), head_dropout=0.2), {"a": 3})
     assert network.pre_conv.dropout.p == 0
     assert {(block.first.dropout.p, block.second.dropout.p) for block in network.blocks} == {(0.1, 0.5)}
-    assert network.head.dropout.p == 0.2
+    assert network.heads["a"].dropout.p == 0.2
 
 
 def test_initial_kernels_are_he_normal_cut_at_two_deviations() -> None:

@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from emonet_models import ResNet, Settings, from_keras_variables
-from emonet_models.layers import Attention, Head
+from emonet_models import EmoNet, Settings, from_keras_variables
 from emonet_models.network import probabilities
 from emoset.errors import ModelError
 
 SCRATCH = Settings(mels=128, filters=8, classifier="avgpool", input_bn=False)
+ADAPTERS = Settings(mode="adapters", mels=64, filters=8, classifier="FCNAttention", input_bn=False, window=None)
+SETS = {
+    "scratch_avgpool": (SCRATCH, {"EMO-DB": 7}),
+    "adapters_fcn": (ADAPTERS, {"AD": 2, "EMO-DB": 7, "IEMOCAP": 4}),
+}
+WAVES = [("scratch_avgpool", "2s"), ("adapters_fcn", "2s"), ("adapters_fcn", "var")]
+CASES = [(folder, wave, corpus) for folder, wave in WAVES for corpus in SETS[folder][1]]
 
 
 def arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
@@ -22,15 +28,17 @@ def arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def vectors(shared_folder: Path) -> dict[str, np.ndarray]:
-    return arrays(shared_folder, "scratch_avgpool/vectors.npz")
+def vectors(shared_folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    return {folder: arrays(shared_folder, f"{folder}/vectors.npz") for folder in SETS}
 
 
 @pytest.fixture(scope="module")
-def network(shared_folder: Path) -> ResNet:
-    network = ResNet(SCRATCH, 7).eval()
-    from_keras_variables(network, arrays(shared_folder, "scratch_avgpool/variables.npz"))
-    return network
+def networks(shared_folder: Path) -> dict[str, EmoNet]:
+    made = {}
+    for folder, (settings, corpora) in SETS.items():
+        made[folder] = EmoNet(settings, corpora).eval()
+        from_keras_variables(made[folder], arrays(shared_folder, f"{folder}/variables.npz"))
+    return made
 
 
 def difference(found: torch.Tensor, expected: np.ndarray) -> float:
@@ -38,24 +46,26 @@ def difference(found: torch.Tensor, expected: np.ndarray) -> float:
     return float((found.double() - torch.from_numpy(expected).double()).abs().max())
 
 
-def as_keras(maps: torch.Tensor) -> torch.Tensor:
-    return maps.permute(0, 2, 3, 1)
-
-
+@pytest.mark.parametrize(("folder", "wave"), WAVES)
 @torch.no_grad()
-def test_mel_matrix_and_logmel(network: ResNet, vectors: dict[str, np.ndarray]) -> None:
-    assert difference(network.logmel.matrix.T, vectors["mel_matrix"]) < 2e-5
-    logmel = network.logmel(torch.from_numpy(vectors["wave_2s"])).transpose(1, 2)
-    errors = (logmel - torch.from_numpy(vectors["logmel_2s"])).abs()
+def test_mel_matrix_and_logmel(networks, vectors, folder: str, wave: str) -> None:
+    network, saved = networks[folder], vectors[folder]
+    assert difference(network.logmel.matrix.T, saved["mel_matrix"]) < 2e-5
+    logmel = network.logmel(torch.from_numpy(saved[f"wave_{wave}"])).transpose(1, 2)
+    errors = (logmel - torch.from_numpy(saved[f"logmel_{wave}"])).abs()
     assert errors.mean() < 2e-5
     assert errors.max() < 1e-3
-    assert torch.all(logmel[7] == np.float32(np.log(1e-6)))  # the row that is all silence
+    if wave == "2s":
+        assert torch.all(logmel[7] == np.float32(np.log(1e-6)))  # the row that is all silence
 
 
+@pytest.mark.parametrize(("folder", "wave", "corpus"), CASES)
 @torch.no_grad()
-def test_every_map_from_the_saved_logmel(network: ResNet, vectors: dict[str, np.ndarray]) -> None:
+def test_every_map_from_the_saved_logmel(networks, vectors, folder: str, wave: str, corpus: str) -> None:
+    network, saved = networks[folder], vectors[folder]
     seen: dict[str, torch.Tensor] = {}
-    names = {network.pre_conv: "pre_conv"}
+    head = network.heads[corpus]
+    names = {network.pre_conv: "pre_conv", head.dense: f"{corpus}_dense", head.norm: f"{corpus}_dense_batchnorm"}
     for number, block in enumerate(network.blocks):
         names[block] = f"block{number}"
         names |= {block.first: f"convtask{2 * number + 1}", block.second: f"convtask{2 * number + 2}"}
@@ -63,57 +73,54 @@ def test_every_map_from_the_saved_logmel(network: ResNet, vectors: dict[str, np.
         module.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out.clone()}))
         for module, name in names.items()
     ]
-    seen["resnet_out"] = network.maps(torch.from_numpy(vectors["logmel_2s"]).transpose(1, 2))
+    logmel = torch.from_numpy(saved[f"logmel_{wave}"]).transpose(1, 2)
+    seen["output"] = probabilities(network.score(logmel, corpus))[:, -saved[f"{wave}/{corpus}/output"].shape[1] :]
     for hook in hooks:
         hook.remove()
-    assert len(seen) == 1 + 6 + 12 + 1
-    for name, maps in seen.items():
-        assert difference(as_keras(maps), vectors[f"2s/EMO-DB/{name}"]) < 1e-4, name
-    flat = network.pooling(seen["resnet_out"])
-    assert difference(flat, vectors["2s/EMO-DB/flatten"]) < 1e-4
-    dense = network.head.dense(flat)
-    assert difference(dense, vectors["2s/EMO-DB/EMO-DB_dense"]) < 1e-4
-    assert difference(network.head.norm(dense), vectors["2s/EMO-DB/EMO-DB_dense_batchnorm"]) < 1e-4
+    seen["resnet_out"] = network.maps(logmel, corpus)
+    seen["flatten" if folder == "scratch_avgpool" else f"{corpus}_2d_attention"] = network.embed(logmel, corpus)
+    stored = {name.split("/", 2)[2] for name in saved if name.startswith(f"{wave}/{corpus}/")} - {corpus}
+    assert stored <= set(seen)
+    assert len(stored) in (12, 24)  # ConvTasks are stored for one corpus of each set
+    for name in stored:
+        found = seen[name].permute(0, 2, 3, 1) if seen[name].ndim == 4 else seen[name]
+        tolerance = 1e-5 if name == "output" else 1e-4
+        assert difference(found, saved[f"{wave}/{corpus}/{name}"]) < tolerance, name
 
 
+@pytest.mark.parametrize(("folder", "wave", "corpus"), CASES)
 @torch.no_grad()
-def test_outputs(network: ResNet, vectors: dict[str, np.ndarray]) -> None:
-    expected = vectors["2s/EMO-DB/output"]
-    from_wave = probabilities(network(torch.from_numpy(vectors["wave_2s"])))
-    from_logmel = probabilities(network.score(torch.from_numpy(vectors["logmel_2s"]).transpose(1, 2)))
-    assert difference(from_wave, expected) < 1e-5
-    assert difference(from_logmel, expected) < 1e-5
-
-
-@pytest.mark.parametrize("length", ["2s", "var"])
-@pytest.mark.parametrize(("task", "classes"), [("AD", 2), ("EMO-DB", 7), ("IEMOCAP", 4)])
-@torch.no_grad()
-def test_attention_and_head(shared_folder: Path, task: str, classes: int, length: str) -> None:
-    variables = arrays(shared_folder, "adapters_fcn/variables.npz")
-    vectors = arrays(shared_folder, "adapters_fcn/vectors.npz")
-    maps = torch.from_numpy(vectors[f"{length}/{task}/resnet_out"]).permute(0, 3, 1, 2)
-    attention, head = Attention(maps.shape[1]), Head(maps.shape[1], classes).eval()
-    for name in ("W", "b", "u"):
-        getattr(attention, name).copy_(torch.from_numpy(variables[f"{task}_2d_attention/{name}:0"]))
-    for layer, name in ((head.dense, f"{task}_dense"), (head.output, task)):
-        layer.weight.copy_(torch.from_numpy(variables[f"{name}/kernel:0"]).T)
-        layer.bias.copy_(torch.from_numpy(variables[f"{name}/bias:0"]))
-    parts = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-    for own, keras in parts.items():
-        getattr(head.norm, own).copy_(torch.from_numpy(variables[f"{task}_dense_batchnorm/{keras}:0"]))
-    attended = attention(maps)
-    assert difference(attended, vectors[f"{length}/{task}/{task}_2d_attention"]) < 1e-5
-    assert difference(head.dense(attended), vectors[f"{length}/{task}/{task}_dense"]) < 1e-5
+def test_outputs_from_the_waveform(networks, vectors, folder: str, wave: str, corpus: str) -> None:
+    expected = vectors[folder][f"{wave}/{corpus}/output"]
+    found = probabilities(networks[folder](torch.from_numpy(vectors[folder][f"wave_{wave}"]), corpus))
     # With two classes the original's output is the one sigmoid unit: the probability of the second class.
-    output = probabilities(head(attended))[:, -vectors[f"{length}/{task}/output"].shape[1] :]
-    assert difference(output, vectors[f"{length}/{task}/output"]) < 1e-5
+    assert difference(found[:, -expected.shape[1] :], expected) < 1e-5
 
 
-def test_variables_of_another_configuration(shared_folder: Path) -> None:
-    variables = arrays(shared_folder, "scratch_avgpool/variables.npz")
-    with pytest.raises(ModelError, match=r"another configuration: no input_norm\.weight"):
-        from_keras_variables(ResNet(SCRATCH.model_copy(update={"input_bn": True}), 7), variables)
-    with pytest.raises(ModelError, match=r"head\.output\.weight of shape \(7, 64\) where the network has \(5, 64\)"):
-        from_keras_variables(ResNet(SCRATCH, 5), variables)
-    with pytest.raises(ModelError, match=r"variables of adapters .*expected a single-task network in scratch mode"):
-        from_keras_variables(ResNet(SCRATCH, 7), arrays(shared_folder, "adapters_fcn/variables.npz"))
+@torch.no_grad()
+def test_outputs_of_a_mixed_batch(networks, vectors) -> None:
+    saved = vectors["adapters_fcn"]
+    logmel = torch.from_numpy(saved["logmel_2s"]).transpose(1, 2)
+    rows = {"IEMOCAP": slice(0, 8), "AD": slice(8, 16), "EMO-DB": slice(16, 24)}
+    for corpus, scores in networks["adapters_fcn"].score(logmel.repeat(3, 1, 1), rows).items():
+        expected = saved[f"2s/{corpus}/output"]
+        assert difference(probabilities(scores)[:, -expected.shape[1] :], expected) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("folder", "changes", "corpora", "message"),
+    [
+        ("scratch_avgpool", {"input_bn": True}, {"EMO-DB": 7}, r"no core_input_batch_normalization/gamma:0"),
+        ("scratch_avgpool", {"filters": 4}, {"EMO-DB": 7}, r"of shape \(3, 3, 1, 8\) where the network has \(3, 3, 1, 4\)"),
+        ("scratch_avgpool", {"blocks": 1}, {"EMO-DB": 7}, r"13 convolutions of 3x3; expected 7"),
+        ("scratch_avgpool", {}, {"EMO-DB": 5}, r"corpora and classes EMO-DB 7; expected EMO-DB 5"),
+        ("scratch_avgpool", {}, {"emodb": 7}, r"corpora and classes EMO-DB 7; expected emodb 7"),
+        ("scratch_avgpool", {"mode": "adapters"}, {"EMO-DB": 7}, r"no EMO-DB_conv2d_adapter/kernel:0"),
+        ("adapters_fcn", {"mode": "scratch"}, SETS["adapters_fcn"][1], r"AD_2d_attention/W:0 that the network does not have|no core_conv2d"),
+        ("adapters_fcn", {"share_attention": True}, SETS["adapters_fcn"][1], r"no core_2d_attention/W:0"),
+    ],
+)  # fmt: skip
+def test_variables_of_another_configuration(shared_folder: Path, folder, changes, corpora, message: str) -> None:
+    network = EmoNet(SETS[folder][0].model_copy(update=changes), corpora)
+    with pytest.raises(ModelError, match=rf"^Keras variables: .*{message}"):
+        from_keras_variables(network, arrays(shared_folder, f"{folder}/variables.npz"))

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-import emonet_models.loop
 from emonet_models import Settings, load, predict_probabilities, train
-from emonet_models.batches import augment, batches, random_crop, windows
-from emonet_models.loop import Objective
-from emonet_models.network import ResNet
+from emonet_models.batches import FromDataset, Order, augment, random_crop, windows
+from emonet_models.loop import Corpus, Run
+from emonet_models.losses import Objective, balance, losses
+from emonet_models.network import EmoNet
+from emonet_models.processes import accelerator_for
 from emonet_models.schedules import Clock, decay_of_keras, one_cycle
-from emonet_models.weights import tensors
-from emoset.errors import ModelError
+from emonet_models.training import CorpusData
+from emonet_models.weights import Config, tensors
+from emoset.errors import EmosetError, ModelError
 
 CLASSES = ("high", "low", "noise")
 TINY = Settings(filters=4, blocks=1, epochs=3, batch=4, learning_rate=3e-3, masks=1, mixup=0.2, speed=0.1, average=0.5)
@@ -51,11 +53,15 @@ def test_learns_and_leaves_a_folder(data, tmp_path: Path) -> None:
     assert lines[-1]["loss"] < lines[0]["loss"] / 2
     assert result.best.validation_uar == max(line["validation_uar"] for line in lines)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["classes"] == list(CLASSES)
-    assert config["corpus"] == "tones"
+    assert config["corpora"] == {"tones": list(CLASSES)}
     assert config["result"]["epoch"] == result.best.epoch
     assert set(config["versions"]) == {"python", "emoset-speech", "torch", "numpy"}
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "metrics.jsonl", "model.safetensors"]
+    files = [p.name for p in (tmp_path / "run").iterdir() if not p.name.startswith("events.out.tfevents.")]
+    assert sorted(files) == [
+        "config.json", "curves.png", "last.safetensors", "metrics.jsonl", "state-12.safetensors", "state.json",
+        "weights.safetensors",
+    ]  # fmt: skip
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
     network, loaded = load(tmp_path / "run")
     assert loaded.settings == settings
@@ -86,7 +92,7 @@ def test_two_classes_and_whole_utterances() -> None:
     pairs = [(wave, label) for wave, label in tones(12, 2) if label < 2]
     settings = TINY.model_copy(update={"classifier": "FCNAttention", "window": None, "epochs": 4, "mixup": 0.0})
     result = train(settings, pairs, pairs, ["high", "low"])
-    assert result.network.head.output.out_features == 1
+    assert result.network.heads["corpus"].output.out_features == 1
     found = predict_probabilities(result.network, settings, [wave for wave, _ in pairs])
     assert found.shape == (len(pairs), 2)
     # A whole utterance is judged by itself: the company it is in changes nothing.
@@ -110,30 +116,26 @@ def test_as_published_runs_three_stages_with_early_stopping(data) -> None:
 
 def test_a_stage_starts_from_the_best_weights(data, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.preset("as-published", mels=64, filters=2, blocks=1, epochs=1, batch=12, learning_rate=0.01)
-    judged = []
-    own_stage = emonet_models.loop.Run._stage
+    begun = []
+    own = Run._begin_stage
 
-    def stage(run, number):
-        if number:
-            run.best_weights = {k: torch.full_like(v, 0.5) for k, v in run.best_weights.items()}
-            run._epoch = lambda *_: judged.append(tensors(run.network)["head.output.bias"].clone()) or result(run)
-        own_stage(run, number)
+    def begin(run: Run) -> None:
+        run.best_weights = {k: torch.full_like(v, 0.5) for k, v in run.best_weights.items()}
+        own(run)
+        begun.append((tensors(run.network)["heads.corpus.output.bias"].clone(), len(run.optimizer.state)))
 
-    def result(run):
-        return run.best
-
-    monkeypatch.setattr(emonet_models.loop.Run, "_stage", stage)
+    monkeypatch.setattr(Run, "_begin_stage", begin)
     train(settings, *data, CLASSES)
-    assert [bias.tolist() for bias in judged] == [[0.5] * 3] * 2
+    assert [moments for _, moments in begun] == [0, 0, 0]
+    assert [bias.tolist() for bias, _ in begun[1:]] == [[0.5] * 3] * 2
 
 
 def test_weight_decay_touches_the_kernels_only(data) -> None:
-    from emonet_models.weights import Config
-
+    labels, truth = (np.array([label for _, label in part]) for part in data)
+    corpora = {"tones": Corpus(CorpusData(*data, CLASSES), labels, truth)}
     for optimizer, kernels in (("sgd", 7), ("adamw", 9)):
         settings = TINY.model_copy(update={"optimizer": optimizer, "weight_decay": 0.1})
-        labels = np.array([label for _, label in data[0]])
-        run = emonet_models.loop.Run(Config(settings, CLASSES), data[0], labels, data[1], labels, None, None)
+        run = Run(Config(settings, {"tones": CLASSES}), corpora, accelerator_for("cpu"))
         decayed, free = run._optimizer().param_groups
         assert (len(decayed["params"]), decayed["weight_decay"], free["weight_decay"]) == (kernels, 0.1, 0.0)
 
@@ -142,12 +144,12 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(data, tm
     own = Objective.forward
     calls = []
 
-    def forward(self, logmel, targets):
+    def forward(self, logmel, rows, targets):
         calls.append(1)
-        return own(self, logmel, targets) * (math.nan if len(calls) == 8 else 1.0)
+        return own(self, logmel, rows, targets) * (math.nan if len(calls) == 8 else 1.0)
 
     monkeypatch.setattr(Objective, "forward", forward)
-    message = r"the loss became nan in step 2 of epoch 2; .*lower learning_rate \(now 0\.003\); the weights of epoch 1 are kept"
+    message = r"the loss of corpus became nan in step 2 of epoch 2; .*lower learning_rate \(now 0\.003\); the weights of epoch 1 are kept"
     with pytest.raises(ModelError, match=message) as caught:
         train(TINY, *data, CLASSES, tmp_path)
     assert str(tmp_path) in str(caught.value)
@@ -174,6 +176,7 @@ def test_time_limit_squeezes_the_schedule(data, monkeypatch: pytest.MonkeyPatch)
         ([(np.zeros(9), 0)], r"item 0: a waveform of float64, shape \(9,\); expected finite float32"),
         ([(np.zeros((2, 9), np.float32), 0)], r"item 0: a waveform of float32, shape \(2, 9\)"),
         ([(np.full(9, np.nan, np.float32), 0)], "with values that are no numbers"),
+        ([(np.zeros(0, np.float32), 0)], "item 0: a waveform without samples; expected one or more"),
     ],
 )
 def test_bad_training_sets(data, bad: list[tuple[np.ndarray, int]], message: str) -> None:
@@ -187,18 +190,80 @@ def test_an_empty_validation_set(data) -> None:
 
 
 def test_loss_is_weighted_cross_entropy() -> None:
-    network = ResNet(Settings(filters=1), 3).eval()
+    settings = Settings(filters=1)
+    network = EmoNet(settings, {"emodb": 3}).eval()
     logmel, targets = torch.randn(4, 64, 61), torch.eye(3)[[0, 1, 2, 2]]
     weights = torch.tensor([2.0, 1.0, 0.5])
     logs = network.score(logmel).log_softmax(1)
     expected = -(2 * logs[0, 0] + logs[1, 1] + 0.5 * logs[2, 2] + 0.5 * logs[3, 2]) / 4
-    torch.testing.assert_close(Objective(network, weights)(logmel, targets), expected)
+    found = Objective(network, {"emodb": weights}, settings)(logmel, {"emodb": slice(0, 4)}, {"emodb": targets})
+    torch.testing.assert_close(found, expected[None])
 
-    binary = ResNet(Settings(filters=1), 2).eval()
-    scores = binary.score(logmel).squeeze(1)
-    expected = torch.nn.functional.binary_cross_entropy_with_logits(scores, torch.tensor([0.0, 1.0, 1.0, 0.0]))
-    found = Objective(binary, torch.ones(2))(logmel, torch.eye(2)[[0, 1, 1, 0]])
-    torch.testing.assert_close(found, expected)
+    scores, labels = torch.randn(4, 1), torch.tensor([0, 1, 1, 0])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(scores[:, 0], labels.float())
+    torch.testing.assert_close(losses(scores, torch.eye(2)[labels], torch.ones(2), settings).mean(), expected)
+
+
+def test_other_losses_equal_their_formulas() -> None:
+    scores, targets = torch.randn(5, 4), torch.rand(5, 4).softmax(1)
+    weights, p = torch.tensor([2.0, 1.0, 0.5, 0.25]), scores.double().softmax(1).numpy()
+    t, w = targets.double().numpy(), weights.double().numpy()
+    focal = -(w * t * (1 - p) ** 1.5 * np.log(p)).sum(1).mean()
+    found = losses(scores, targets, weights, Settings(loss="focal", gamma=1.5)).mean()
+    assert float(found) == pytest.approx(focal, rel=1e-5)
+    plain = losses(scores, targets, weights, Settings()).mean()
+    assert losses(scores, targets, weights, Settings(loss="focal", gamma=0)).mean() == plain
+    ordinal = np.mean(
+        [
+            sum((p[row, : c + 1].sum() - t[row, : c + 1].sum()) ** 2 for c in range(4)) * (w * t[row]).sum()
+            for row in range(5)
+        ]
+    )
+    found = losses(scores, targets, weights, Settings(loss="ordinal")).mean()
+    assert float(found) == pytest.approx(ordinal, rel=1e-5)
+    smooth = losses(scores, targets, weights, Settings(label_smoothing=0.4)).mean()
+    torch.testing.assert_close(smooth, losses(scores, targets * 0.6 + 0.1, weights, Settings()).mean())
+
+
+@pytest.mark.parametrize("loss", ["focal", "ordinal"])
+def test_gradients_stay_finite_where_the_network_is_certain(loss: str) -> None:
+    for columns in (1, 3):
+        scores = torch.tensor([[200.0] * columns, [-200.0] * columns, [200.0] + [0.0] * (columns - 1)])
+        scores.requires_grad_()
+        classes = max(columns, 2)
+        settings = Settings(loss=loss, gamma=0.5)
+        losses(scores, torch.eye(classes)[[0, 0, 1]], torch.ones(classes), settings).mean().backward()
+        assert torch.isfinite(scores.grad).all()
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"loss": "focal"},
+        {"loss": "ordinal"},
+        {"precision": "bf16"},
+        {"input_noise": 0.1},
+        {"augment": "light"},
+        {"class_weights": False},
+        {"accumulate": 2},
+        {"steps": 3},
+    ],
+    ids=str,
+)
+def test_every_choice_changes_training(data, update: dict[str, object]) -> None:
+    # Labels are not balanced, so that class weights matter.
+    settings = TINY.model_copy(update={"epochs": 1})
+    plain = train(settings, data[0][:8], data[1], CLASSES)
+    other = train(settings.model_copy(update=update), data[0][:8], data[1], CLASSES)
+    assert other.best.loss != plain.best.loss
+    assert math.isfinite(other.best.loss)
+
+
+def test_balanced_weights() -> None:
+    labels = np.array([0, 0, 0, 1, 2, 2])
+    weights = balance(labels, 3)
+    torch.testing.assert_close(weights, torch.tensor([2 / 3, 2.0, 1.0]))
+    assert float(weights[labels].mean()) == pytest.approx(1)
 
 
 def test_crops() -> None:
@@ -236,12 +301,77 @@ def test_masks_and_mixing() -> None:
     torch.testing.assert_close(mixed, torch.einsum("ij,jkl->ikl", targets, maps))
 
 
-def test_batches_are_full_or_one() -> None:
-    rng = np.random.default_rng(0)
-    seen = np.concatenate(list(batches(11, 4, rng)))
-    assert len(seen) == 8
-    assert len(set(seen.tolist())) == 8
-    assert [len(chosen) for chosen in batches(3, 4, rng)] == [3]
+def test_noise_on_the_map() -> None:
+    settings = Settings(masks=0, mixup=0.0, input_noise=0.5)
+    noisy, _ = augment(torch.zeros(4, 64, 61), torch.eye(4), settings, np.random.default_rng(0))
+    assert float(noisy.std()) == pytest.approx(0.5, rel=0.02)
+
+
+def test_order_gives_full_batches_pass_after_pass() -> None:
+    order = Order(11, 4, (0, 1))
+    steps = [order(step) for step in range(6)]
+    assert [number for number, _ in steps] == [0, 0, 1, 1, 2, 2]
+    for first, second in zip(steps[::2], steps[1::2], strict=True):
+        assert len(set(first[1].tolist() + second[1].tolist())) == 8
+    assert not np.array_equal(steps[0][1], steps[2][1])
+    np.testing.assert_array_equal(Order(11, 4, (0, 1))(5)[1], steps[5][1])  # any step, without the ones before it
+    assert not np.array_equal(Order(11, 4, (0, 2))(0)[1], steps[0][1])
+    assert sorted(Order(3, 4, (0,))(7)[1].tolist()) == [0, 1, 2]
+
+
+class Rows(list):
+    """Stands in for an UtteranceDataset."""
+
+    classes, name = ("high", "low", "medium"), "rows"
+
+
+def test_classes_in_the_order_of_a_scale() -> None:
+    rows = Rows({"audio": torch.full((3,), float(label)), "label": label} for label in (0, 1, 2, 2))
+    assert [label for _, label in FromDataset(rows)] == [0, 1, 2, 2]
+    ordered = FromDataset(rows, ["low", "medium", "high"])
+    assert [label for _, label in ordered[0:4]] == [2, 0, 1, 1]
+    with pytest.raises(ModelError, match="rows: classes low, high; expected high, low, medium, in any order"):
+        FromDataset(rows, ["low", "high"])
+
+
+@pytest.mark.parametrize("classifier", ["avgpool", "FCNAttention"])
+def test_short_and_silent_utterances(classifier: str) -> None:
+    window = 3.0 if classifier == "avgpool" else None
+    settings = TINY.model_copy(update={"classifier": classifier, "window": window, "epochs": 1, "speed": 0.2})
+    odd = [(np.zeros(1, np.float32), 0), (np.zeros(500, np.float32), 1), (np.zeros(9_000, np.float32), 2)]
+    result = train(settings, odd, odd, CLASSES)
+    assert math.isfinite(result.best.loss)
+    found = predict_probabilities(result.network, settings, [wave for wave, _ in odd])
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there(data) -> None:
+    with pytest.raises(
+        ModelError, match=r"training: there is no CUDA device; expected a GPU\. To do: leave device out"
+    ):
+        train(TINY, *data, CLASSES, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"augment": "louder"}, "unknown pipeline 'louder'; expected one of light, noise, strong"),
+        ({"decay_by_size": True}, "decay_by_size goes with optimizer sgd and schedule three-stages; got adamw"),
+        ({"loss": "hinge"}, "setting loss is 'hinge'"),
+        ({"accumulate": 0}, "setting accumulate is 0"),
+        ({"precision": "fp16"}, "setting precision is 'fp16'"),
+    ],
+)
+def test_bad_settings(values: dict[str, object], message: str) -> None:
+    with pytest.raises(EmosetError, match=message):
+        Settings.preset("baseline", **values)
+
+
+def test_a_batch_that_cannot_be_cut(data) -> None:
+    settings = TINY.model_copy(update={"accumulate": 5})
+    with pytest.raises(ModelError, match="corpus: 4 utterances in a step, to be cut into 5; expected 5 or more"):
+        train(settings, *data, CLASSES)
 
 
 def test_schedules() -> None:

@@ -3,39 +3,62 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from emonet_models import ResNet, Settings, from_keras_variables, load, save
-from emonet_models.weights import Config, tensors
+import emonet_models.weights
+from emonet_models import EmoNet, Settings, load, save
+from emonet_models.weights import Config, fill, read_tensors, tensors, write_tensors
 from emoset.errors import ModelError
 
-SETTINGS = Settings(filters=2, blocks=1)
-CLASSES = ("anger", "joy", "neutral")
+SETTINGS = Settings(filters=2, blocks=1, mode="adapters", classifier="FCNAttention")
+CORPORA = {"emodb": ("anger", "joy", "neutral"), "v1.2 ü/x": ("no", "yes")}
+CONFIG = Config(SETTINGS, CORPORA, {"emodb": {"version": "1.0.0"}}, {"epoch": 3})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    save(tmp_path, tensors(ResNet(SETTINGS, 3)), Config(SETTINGS, CLASSES, "emodb", {"epoch": 3}))
+    save(tmp_path, tensors(CONFIG.network()), CONFIG)
     return tmp_path
 
 
 def test_round_trip(folder: Path) -> None:
     network, config = load(folder)
-    assert config == Config(SETTINGS, CLASSES, "emodb", {"epoch": 3})
+    assert config == CONFIG
+    assert list(network.corpora.items()) == [("emodb", 3), ("v1.2 ü/x", 2)]
     assert not network.training
     torch.manual_seed(0)
-    for name, value in tensors(ResNet(SETTINGS, 3)).items():
+    for name, value in tensors(CONFIG.network()).items():
         assert torch.equal(value, tensors(network)[name])
 
 
+def test_from_pretrained(folder: Path) -> None:
+    network = EmoNet.from_pretrained(folder)
+    assert network.classes == CORPORA
+    assert not network.training
+    audio = torch.randn(2, 32_000)
+    assert torch.equal(network(audio, "emodb"), load(str(folder))[0](audio, "emodb"))
+
+
+def test_reused_batch_norms_are_remembered(tmp_path: Path) -> None:
+    config = Config(SETTINGS, CORPORA, reuse_batchnorm=("emodb",))
+    network = config.network().eval()
+    save(tmp_path, tensors(network), config)
+    again = EmoNet.from_pretrained(tmp_path)
+    assert again.reused == {"emodb"}
+    maps = torch.randn(1, 64, 61)
+    assert torch.equal(again.score(maps, "emodb"), network.score(maps, "emodb"))
+
+
 def test_nothing_is_pickled(folder: Path) -> None:
-    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
-    content = (folder / "model.safetensors").read_bytes()
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "weights.safetensors"]
+    content = (folder / "weights.safetensors").read_bytes()
     size = int.from_bytes(content[:8], "little")
-    assert set(json.loads(content[8 : 8 + size])) == set(tensors(ResNet(SETTINGS, 3)))
+    header = json.loads(content[8 : 8 + size])
+    assert set(header) - {"__metadata__"} == set(tensors(CONFIG.network()))
+    assert json.loads(header["__metadata__"]["corpora"]) == {name: list(classes) for name, classes in CORPORA.items()}
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -47,20 +70,31 @@ def edit(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps(content))
 
 
+OTHER = r"use the config\.json that was saved with these weights"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"settings__filters": 3}, r"model\.safetensors: the weights are of another configuration: .*of shape.*"
-                                   r"where the network has.*To do: use the config\.json that was saved with"),
-        ({"settings__blocks": 2}, r"another configuration: no blocks\..* and \d+ more; expected \d+ tensors"),
-        ({"settings__classifier": "FCNAttention"}, r"no pooling\.W"),
+        ({"settings__filters": 3}, rf'weights\.safetensors: the weights were saved for network .*"filters": 2.*; expected .*"filters": 3.*{OTHER}'),
+        ({"settings__mels": 65}, r'saved for network .*"mels": 64.*expected .*"mels": 65'),
+        ({"settings__mode": "scratch"}, r'saved for network {"mode": "adapters".*expected {"mode": "scratch"'),
+        ({"settings__classifier": "avgpool"}, r'expected .*"window": 2\.0'),
+        ({"corpora": {"emodb": ["anger", "joy"]}}, rf"saved for corpora .*neutral.*; expected .*{OTHER}"),
+        ({"corpora__emodb": ["joy", "anger", "neutral"]}, r'saved for corpora {"emodb": \["anger", "joy", "neutral"\].*; expected {"emodb": \["joy", "anger"'),
+        ({"corpora": {"urdu": ["anger", "joy", "neutral"], "v1.2 ü/x": ["no", "yes"]}}, r'saved for corpora .*expected {"urdu"'),
+        ({"reuse_batchnorm": ["emodb"]}, r'saved for reuse_batchnorm \[\]; expected \["emodb"\]'),
         ({"settings__colour": "red"}, r"config\.json: unknown setting 'colour'; expected one of .*copy the model folder"),
         ({"settings__mels": -1}, r"config\.json: setting mels is -1: Input should be greater than or equal to 8"),
         ({"settings": 5}, r"config\.json: the file is damaged"),
-        ({"classes": ["anger", "joy"]}, r"head\.output\.weight of shape \(3, 8\) where the network has \(1, 8\)"),
-        ({"classes": ["anger", "anger", "joy"]}, "expected two or more different names"),
-        ({"classes": [1, 2, 3]}, r"config\.json: the file is damaged"),
-        ({"format": 2}, r"saved in format 2; expected 1 or older. To do: upgrade emoset-speech"),
+        ({"corpora": 5}, r"config\.json: the file is damaged"),
+        ({"corpora": {}}, r"config\.json: the file is damaged \(no corpora\)"),
+        ({"corpora__emodb": ["anger", "anger", "joy"]}, r"classes \['anger', 'anger', 'joy'\] of emodb; expected two or more different names"),
+        ({"corpora__emodb": [1, 2, 3]}, r"config\.json: the file is damaged \(names are no strings\)"),
+        ({"reuse_batchnorm": ["urdu"]}, r"config\.json: the file is damaged \(reuse_batchnorm names an unknown corpus\)"),
+        ({"format": 3}, r"saved in format 3; expected format 2\. To do: upgrade emoset-speech"),
+        ({"format": 1}, r"saved in format 1; expected format 2\. To do: train again; older formats are not read"),
+        ({"format": "2"}, r"config\.json: the file is damaged \(the format is no number\)"),
     ],
 )  # fmt: skip
 def test_config_and_weights_that_do_not_fit(folder: Path, changes: dict[str, object], message: str) -> None:
@@ -69,7 +103,40 @@ def test_config_and_weights_that_do_not_fit(folder: Path, changes: dict[str, obj
         load(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "{}", "null"])
+def test_weights_without_a_header(folder: Path) -> None:
+    path = folder / "weights.safetensors"
+    save_file(read_tensors(path, CONFIG), path)
+    with pytest.raises(ModelError, match=r"the weights were saved for format unknown; expected 2"):
+        load(folder)
+
+
+def test_weights_that_lack_a_tensor(folder: Path) -> None:
+    kept = tensors(load(folder)[0])
+    del kept["pre_conv.conv.weight"]
+    kept["surplus"] = torch.zeros(1)
+    write_tensors(folder / "weights.safetensors", kept, CONFIG)
+    message = r"another configuration: no pre_conv\.conv\.weight; surplus that the network does not have; expected \d+ tensors"
+    with pytest.raises(ModelError, match=message):
+        load(folder)
+    with pytest.raises(ModelError, match=r"of shape \(2, 1, 3, 3\) where the network has \(4, 1, 3, 3\)"):
+        fill(EmoNet(SETTINGS.model_copy(update={"filters": 4}), CONFIG.counts), tensors(CONFIG.network()))
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ({"urdu": ["a", "b"]}, r"the model has no corpus 'urdu'; expected one of emodb, v1\.2 ü/x"),
+        ({"emodb": ["anger", "joy"]}, r"classes of emodb are anger, joy, neutral; expected anger, joy, in this order"),
+        ({"emodb": ["joy", "anger", "neutral"]}, r"expected joy, anger, neutral, in this order\. To do: use a model"),
+    ],
+)
+def test_a_model_of_other_classes(folder: Path, classes: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load(folder, classes)
+    assert load(folder, {"emodb": ["anger", "joy", "neutral"]})[1] == CONFIG
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "{}", "null", '{"format": 2}'])
 def test_damaged_config(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content)
     with pytest.raises(ModelError, match=r"config\.json: the file is damaged .*To do: copy the model folder again"):
@@ -78,64 +145,31 @@ def test_damaged_config(folder: Path, content: str) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
 def test_weights_cut_short(folder: Path, share: float) -> None:
-    path = folder / "model.safetensors"
+    path = folder / "weights.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(ModelError, match=r"model\.safetensors: the weights are damaged or cut short .*copy the model"):
+    with pytest.raises(
+        ModelError, match=r"weights\.safetensors: the weights are damaged or cut short .*copy the model"
+    ):
         load(folder)
 
 
 def test_absent_files(folder: Path, tmp_path: Path) -> None:
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"model\.safetensors: cannot be read \(No such file or directory\)"):
+    (folder / "weights.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"weights\.safetensors: cannot be read \(No such file or directory\)"):
         load(folder)
     with pytest.raises(ModelError, match=r"config\.json: cannot be read .*expected a folder that 'emonet train' wrote"):
         load(tmp_path / "nowhere")
 
 
-def keras_variables(network: ResNet, first: int = 0, task: str = "mytask") -> dict[str, np.ndarray]:
-    """What the original would have saved for a network, convolutions numbered from `first` on."""
-    own = {name: value.numpy() for name, value in tensors(network).items()}
-    statistics = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
-    made: dict[str, np.ndarray] = {}
+def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (folder / "weights.safetensors").read_bytes()
 
-    def norm(keras: str, name: str) -> None:
-        made.update({f"{keras}/{k}:0": own[f"{name}.{part}"] for k, part in statistics.items()})
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    units = ["pre_conv"] + [f"blocks.{n}.{part}" for n in range(len(network.blocks)) for part in ("first", "second")]
-    for number, unit in enumerate(units, first):
-        layer = f"conv2d_{number}" if number else "conv2d"
-        made[f"{layer}/kernel:0"] = own[f"{unit}.conv.weight"].transpose(2, 3, 1, 0)
-        norm(f"core_{layer}_batch_normalization", f"{unit}.norm")
-    norm("core_final_batch_normalization", "final_norm")
-    if "input_norm.weight" in own:
-        norm("some_batch_normalization", "input_norm")
-    if "pooling.W" in own:
-        made |= {f"core_2d_attention/{name}:0": own[f"pooling.{name}"] for name in ("W", "b", "u")}
-    for layer, name in ((f"{task}_dense", "head.dense"), (task, "head.output")):
-        made |= {f"{layer}/kernel:0": own[f"{name}.weight"].T, f"{layer}/bias:0": own[f"{name}.bias"]}
-    norm(f"{task}_dense_batchnorm", "head.norm")
-    return made
-
-
-@pytest.mark.parametrize("classifier", ["avgpool", "FCNAttention"])
-@pytest.mark.parametrize("input_bn", [False, True])
-@pytest.mark.parametrize("first", [0, 13])
-def test_from_keras_variables(classifier: str, input_bn: bool, first: int) -> None:
-    settings = Settings(filters=2, blocks=2, classifier=classifier, input_bn=input_bn)
-    source, network = ResNet(settings, 4).eval(), ResNet(settings, 4).eval()
-    for value in tensors(source).values():
-        value.uniform_(0.5, 1.5)
-    from_keras_variables(network, keras_variables(source, first))
-    audio = torch.randn(1, 32_000)
-    assert torch.equal(network(audio), source(audio))
-
-
-def test_keras_variables_left_over_or_absent() -> None:
-    network = ResNet(SETTINGS, 3)
-    variables = keras_variables(network)
-    with pytest.raises(ModelError, match="surplus/kernel:0 that the network does not have"):
-        from_keras_variables(network, {**variables, "surplus/kernel:0": np.zeros(3)})
-    del variables["conv2d_3/kernel:0"]
-    with pytest.raises(ModelError, match="Keras variables: the weights are of another configuration: no blocks"):
-        from_keras_variables(network, variables)
+    monkeypatch.setattr(emonet_models.weights.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(folder, tensors(CONFIG.network()), CONFIG)
+    assert (folder / "weights.safetensors").read_bytes() == before
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "weights.safetensors"]

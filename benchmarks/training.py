@@ -1,0 +1,206 @@
+"""Speed of training against a minimal plain PyTorch loop of the same network, in one run.
+
+    python benchmarks/training.py                        # ratios on this machine's CPU (or GPU, where there is one)
+    python benchmarks/training.py --corpora 26           # the mixed batch of many corpora against separate passes
+
+Each pair is measured in turn, several rounds; ratios are medians. The plain loop has no settings, no adapters, no
+checks, no checkpoints: log-mel, ResNet (N = 2, 32 filters), cross-entropy, AdamW, crops that are cut beforehand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from emonet_models import EmoNet, Settings, train
+
+SECONDS, RATE, CLASSES = 2.0, 16_000, 4
+
+
+class Plain(nn.Module):
+    """The network as one would write it down once."""
+
+    def __init__(self, mels: int = 64, width: int = 32) -> None:
+        super().__init__()
+        edges = torch.linspace(1127 * math.log1p(20 / 700), 1127 * math.log1p(8000 / 700), mels + 2)
+        bins = 1127 * torch.log1p(torch.linspace(0, 8000, 513) / 700)[:, None]
+        low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+        bank = torch.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clamp(min=0)
+        self.register_buffer("bank", bank)
+        self.register_buffer("window", torch.hann_window(1024))
+        norm = lambda n: nn.BatchNorm2d(n, eps=1e-3, momentum=0.1)  # noqa: E731
+        self.first = nn.Sequential(norm(1), nn.Conv2d(1, width, 3, padding=1, bias=False), norm(width))
+        self.blocks = nn.ModuleList()
+        for stage in range(3):
+            for number in range(2):
+                c = width * 2 ** (stage + 1)
+                i, s = (c // 2, 2) if number == 0 else (c, 1)
+                self.blocks.append(
+                    nn.Sequential(
+                        nn.Conv2d(i, c, 3, s, 1, bias=False), norm(c), nn.ReLU(),
+                        nn.Conv2d(c, c, 3, 1, 1, bias=False), norm(c),
+                    )
+                )  # fmt: skip
+        c = width * 8
+        self.last = nn.Sequential(norm(c), nn.ReLU(), nn.AvgPool2d(8), nn.Flatten())
+        self.head = nn.Sequential(
+            nn.Linear(c, c // 2),
+            nn.BatchNorm1d(c // 2, eps=1e-3),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(c // 2, CLASSES),
+        )
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Scores of waveforms."""
+        with torch.no_grad():
+            power = torch.stft(audio, 1024, 512, window=self.window, center=False, return_complex=True).abs().square()
+            x = torch.log(power.transpose(1, 2) @ self.bank + 1e-6).transpose(1, 2)[:, None]
+        x = self.first(x.contiguous(memory_format=torch.channels_last))
+        for block in self.blocks:
+            y = block(x)
+            if y.shape[1] > x.shape[1]:
+                x = F.pad(F.avg_pool2d(x, 2, ceil_mode=True), (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
+            x = F.relu(x + y)
+        scores: Tensor = self.head(self.last(x))
+        return scores
+
+
+def plain_loop(audio: Tensor, labels: Tensor, batch: int, device: torch.device) -> None:
+    """Train for one epoch."""
+    network = Plain().to(device, memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    for order in torch.randperm(len(audio)).split(batch):
+        loss = F.cross_entropy(network(audio[order].to(device)), labels[order].to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long something takes, what a GPU still has to do included."""
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def flops_of(network: nn.Module, audio: Tensor) -> int:
+    """Floating-point operations of a forward and a backward pass, as PyTorch counts them."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        network(audio).sum().backward()
+    return counter.get_total_flops()
+
+
+def matrix_speed(device: torch.device, size: int = 2048) -> float:
+    """Floating-point operations a second of a large matrix product: what the machine can do."""
+    a, b = torch.rand(size, size, device=device), torch.rand(size, size, device=device)
+    times = [seconds(lambda: a @ b) for _ in range(8)]
+    return 2 * size**3 / statistics.median(times[2:])
+
+
+def ratios(steps: int, batch: int, rounds: int) -> list[str]:
+    """Training by emonet_models, in modes scratch and adapters, against the plain loop."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rng = np.random.default_rng(0)
+    waves = rng.normal(0, 0.1, (steps * batch, round(SECONDS * RATE))).astype(np.float32)
+    classes = [str(number) for number in range(CLASSES)]
+    utterances = [(wave, row % CLASSES) for row, wave in enumerate(waves)]
+    audio, labels = torch.from_numpy(waves), torch.arange(len(waves)) % CLASSES
+    plainly = {"masks": 0, "speed": 0.0, "mixup": 0.0, "average": 0.0, "epochs": 1, "batch": batch, "window": SECONDS}
+
+    def ours(mode: str) -> None:
+        with tempfile.TemporaryDirectory() as out:
+            train(Settings(mode=mode, **plainly), utterances, utterances[:CLASSES], classes, out, corpus="made-up")
+
+    times: dict[str, list[float]] = {"plain loop": [], "scratch": [], "adapters": []}
+    for number in range(rounds + 1):
+        found = {
+            "plain loop": seconds(lambda: plain_loop(audio, labels, batch, device)),
+            "scratch": seconds(lambda: ours("scratch")),
+            "adapters": seconds(lambda: ours("adapters")),
+        }
+        for name, value in found.items():
+            if number:  # the first round warms up
+                times[name].append(value)
+    floor = matrix_speed(device)
+    lines = [
+        f"On {device}, {torch.get_num_threads()} threads; a matrix product makes {floor / 1e9:.0f} GFLOP/s.", "",
+        "| loop | steps/s | windows/s | of the plain loop | GFLOP/s | of the matrix product |", "| --- " * 6 + "|",
+    ]  # fmt: skip
+    for name, values in times.items():
+        mode = "scratch" if name == "plain loop" else name
+        flops = flops_of(EmoNet(Settings(mode=mode, **plainly), {"x": CLASSES}), audio[:batch])
+        speed = steps / statistics.median(values)
+        ratio = statistics.median(p / v for p, v in zip(times["plain loop"], values, strict=True))
+        lines.append(
+            f"| {name} | {speed:.2f} | {speed * batch:.0f} | {ratio:.2f} | {speed * flops / 1e9:.0f}"
+            f" | {speed * flops / floor:.2f} |"
+        )
+    return lines
+
+
+def mixed(corpora: int, batch: int, rounds: int) -> list[str]:
+    """One mixed batch of many corpora against a pass for each, forward and backward, with adapters."""
+    torch.manual_seed(0)
+    names = [f"corpus{number}" for number in range(corpora)]
+    network = EmoNet(Settings(mode="adapters", dropout=(0.0, 0.0), head_dropout=0.0), dict.fromkeys(names, CLASSES))
+    audio = torch.randn(corpora * batch, round(SECONDS * RATE)) * 0.1
+    rows = {name: slice(batch * number, batch * (number + 1)) for number, name in enumerate(names)}
+
+    def backward(losses: list[Tensor]) -> None:
+        torch.stack(losses).mean().backward()
+        network.zero_grad()
+
+    def together() -> None:
+        backward([s.square().mean() for s in network.score(network.logmel(audio), rows).values()])
+
+    def apart() -> None:
+        for name, own in rows.items():
+            (network(audio[own], name).square().mean() / corpora).backward()
+        network.zero_grad()
+
+    together(), apart()
+    pairs = [(seconds(together), seconds(apart)) for _ in range(rounds)]
+    network.eval()
+    with torch.inference_mode():
+        found = network.score(network.logmel(audio), rows)
+        worst = max(float((found[name] - network(audio[own], name)).abs().max()) for name, own in rows.items())
+    one, many = (statistics.median(values) for values in zip(*pairs, strict=True))
+    return [
+        f"{corpora} corpora, {batch} windows of each: a mixed pass takes {one:.2f} s, a pass for each {many:.2f} s;"
+        f" mixed is {statistics.median(a / t for t, a in pairs):.2f} times as fast; scores differ by {worst:.1e} at most."
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--corpora", type=int, help="measure mixed batches of so many instead")
+    given = parser.parse_args()
+    lines = (
+        mixed(given.corpora, max(given.batch // 16, 1), given.rounds)
+        if given.corpora
+        else ratios(given.steps, given.batch, given.rounds)
+    )
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Prediction: class probabilities and embeddings of any audio files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from emonet_models.batches import Wave, stack, windows
+from emonet_models.evaluation import predict_probabilities
+from emonet_models.network import EmoNet
+from emoset.audio import decode, read_bytes
+from emoset.errors import AudioError, ModelError, unknown_name
+
+AT_ONCE: Final = 32
+"""Files that are read before they go through the network together."""
+
+ENDINGS: Final = frozenset({
+    ".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist", ".w64",
+    ".mp4", ".m4a", ".mov", ".avi", ".webm", ".mkv", ".aac",
+})  # fmt: skip
+"""Names in a folder that are taken for audio. A file that is named itself is read whatever its name."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one file.
+
+    Args:
+        file: as it was named.
+        probabilities: of the classes, in their order; empty if the file could not be read.
+        embedding: pooled features of the network, float32, shape (features,); None unless asked for.
+        error: why the file could not be read, or nothing.
+    """
+
+    file: str
+    probabilities: dict[str, float]
+    embedding: npt.NDArray[np.float32] | None = None
+    error: str = ""
+
+    @property
+    def label(self) -> str:
+        """The most probable class; of equals, the first."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name]) if self.probabilities else ""
+
+
+def audio_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The files that are named, and those in folders that are named, at any depth, sorted.
+
+    Args:
+        paths: of files and folders.
+
+    Raises:
+        ModelError: one does not exist, or a folder holds no audio.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+            if not inside:
+                raise ModelError("the folder holds no audio", where=str(path), expected="files such as .wav or .flac")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise ModelError("there is no such file", where=str(path), cure="correct the path")
+    return list(dict.fromkeys(found))
+
+
+def predict(
+    network: EmoNet,
+    files: Sequence[str | Path],
+    corpus: str | None = None,
+    *,
+    embeddings: bool = False,
+) -> Iterator[Prediction]:
+    """Judge audio files of any rate, length, channel count and container.
+
+    Args:
+        network: trained, such as ``EmoNet.from_pretrained(folder)``.
+        files: paths; each is decoded, averaged over channels and resampled to 16 kHz, as corpora are by a build.
+        corpus: whose classes are wanted; may be left out if the network knows one only.
+        embeddings: True for the features before the head as well, averaged over windows.
+
+    Yields:
+        One prediction per file, in order; a file that cannot be read has an ``error`` and no probabilities.
+
+    Raises:
+        UnknownNameError: the network does not know the corpus.
+        ModelError: several corpora, and none is named.
+
+    Example:
+        >>> import soundfile, tempfile
+        >>> from emonet_models import EmoNet, Settings
+        >>> network = EmoNet(Settings(filters=1, blocks=1), {"emodb": 2})
+        >>> network.classes["emodb"] = ("anger", "neutral")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     soundfile.write(f"{folder}/a.wav", np.random.default_rng(0).normal(0, 0.1, (48_000, 2)), 48_000)
+        ...     [found] = predict(network, [f"{folder}/a.wav"])
+        >>> sorted(found.probabilities)
+        ['anger', 'neutral']
+    """
+    corpus = corpus_of(network, corpus)
+    names = network.classes[corpus]
+    waiting = iter(files)
+    while part := list(islice(waiting, AT_ONCE)):
+        read = [_read(path) for path in part]
+        waves = [wave for wave in read if not isinstance(wave, str)]
+        scores = iter(predict_probabilities(network, network.settings, waves, corpus) if waves else ())
+        features = iter([embed(network, wave, corpus) for wave in waves] if embeddings else ())
+        for path, wave in zip(part, read, strict=True):
+            if isinstance(wave, str):
+                yield Prediction(str(path), {}, error=wave)
+            else:
+                row = dict(zip(names, map(float, next(scores)), strict=True))
+                yield Prediction(str(path), row, next(features) if embeddings else None)
+
+
+def table(predictions: Iterable[Prediction], classes: Sequence[str], *, as_json: bool = False) -> str:
+    """Predictions as text: CSV with a column for each class, or a JSON list.
+
+    Args:
+        predictions: of one network and corpus.
+        classes: in the order of the columns.
+        as_json: JSON in place of CSV.
+
+    Example:
+        >>> print(table([Prediction("a.wav", {"anger": 0.25, "joy": 0.75})], ["anger", "joy"]), end="")
+        file,label,anger,joy,error
+        a.wav,joy,0.250000,0.750000,
+    """
+    predictions = list(predictions)
+    if as_json:
+        rows = [
+            {"file": p.file, "label": p.label, "probabilities": p.probabilities, "error": p.error}
+            | ({} if p.embedding is None else {"embedding": [round(float(value), 6) for value in p.embedding]})
+            for p in predictions
+        ]
+        return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    width = max((len(p.embedding) for p in predictions if p.embedding is not None), default=0)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "label", *classes, *(f"embedding_{number}" for number in range(width)), "error"])
+    for p in predictions:
+        shares = [f"{p.probabilities[name]:.6f}" if p.probabilities else "" for name in classes]
+        features = [""] * width if p.embedding is None else [f"{value:.6g}" for value in p.embedding]
+        writer.writerow([p.file, p.label, *shares, *features, p.error])
+    return text.getvalue()
+
+
+def embed(network: EmoNet, wave: Wave, corpus: str | None = None) -> npt.NDArray[np.float32]:
+    """The pooled features of an utterance before the head, averaged over its windows.
+
+    Args:
+        network: put into evaluation mode for the time being.
+        wave: float32, mono, 16 kHz, of any length.
+        corpus: whose adapters and batch-norms; None if the network has one corpus only.
+
+    Returns:
+        (``network.features``,).
+
+    Example:
+        >>> from emonet_models import EmoNet, Settings
+        >>> embed(EmoNet(Settings(filters=1, blocks=1), {"emodb": 2}), np.zeros(48_000, np.float32)).shape
+        (8,)
+    """
+    device, was_training = next(network.parameters()).device, network.training
+    network.eval()
+    with torch.inference_mode():
+        batch = stack(windows(wave, network.settings), network.settings.window_samples).to(device)
+        features: npt.NDArray[np.float32] = network.embed(network.logmel(batch), corpus).mean(0).cpu().numpy()
+    network.train(was_training)
+    return features
+
+
+def corpus_of(network: EmoNet, corpus: str | None) -> str:
+    """The corpus whose classes are wanted."""
+    if corpus is None:
+        if len(network.classes) > 1:
+            raise ModelError(
+                f"the model knows {len(network.classes)} corpora, and none is named",
+                expected=f"one of {', '.join(network.classes)}", cure="name the corpus whose classes you want",
+            )  # fmt: skip
+        return next(iter(network.classes))
+    if corpus not in network.classes:
+        raise unknown_name("corpus", corpus, network.classes)
+    return corpus
+
+
+def _read(path: str | Path) -> Wave | str:
+    """The waveform, or why there is none."""
+    try:
+        samples = decode(read_bytes(path, str(path)), str(path), path=path).samples
+    except AudioError as error:
+        return str(error)
+    return samples.astype(np.float32) / np.float32(32768)

@@ -1,0 +1,277 @@
+"""The paper's experiment on whatever is built: single-corpus, multi-corpus and transfer training, compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from emonet_models.batches import CorpusData, FromDataset
+from emonet_models.evaluation import predict_probabilities
+from emonet_models.settings import Settings
+from emonet_models.training import train
+from emonet_models.weights import CONFIG, load, write_whole
+from emoset.benchmarking import bootstrap_interval, mcnemar, uar
+from emoset.benchmarking.running import corpus_names
+from emoset.errors import ModelError, NotBuiltError, unknown_name
+from emoset.torch import UtteranceDataset
+
+SINGLE: Final = "single"
+METHODS: Final[Mapping[str, str]] = {
+    SINGLE: "a network of its own, from scratch",
+    "multi": "one network with adapters for all corpora, trained together",
+    "finetune": "the source corpus's network, all of it trained on",
+    "last-layer": "the source corpus's network, a new head only",
+    "adapters": "the source corpus's network, with new adapters, batch-norms and head",
+}
+"""What is compared. The last three are transfer: the source corpus has no entry there."""
+
+PAPER: Final = (
+    "The paper's abstracts report, of one network with adapters for 26 corpora: better than single training on 21 of "
+    "26, significantly on 10 (McNemar's test, p < 0.05; in the journal version 15, by Almost Stochastic Order), "
+    "significantly worse on 2 (3)."
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How one method did on one corpus.
+
+    Args:
+        uar: of each seed, on the test split.
+        interval: 95 % interval of the first seed, resampling speakers and utterances.
+        p: McNemar's test of the first seed against ``single``; None for ``single`` itself.
+    """
+
+    uar: tuple[float, ...]
+    interval: tuple[float, float]
+    p: float | None
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return float(np.mean(self.uar))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All cells.
+
+    Args:
+        cells: method to corpus to cell.
+        absent: corpora of the collection that are not built.
+        source: corpus whose network was transferred.
+        synthetic: corpora that are twins, not speech.
+    """
+
+    cells: Mapping[str, Mapping[str, Cell]]
+    absent: tuple[str, ...]
+    source: str
+    synthetic: tuple[str, ...]
+
+    def markdown(self) -> str:
+        """The table, what it amounts to, and what the paper reports."""
+        methods, corpora = list(self.cells), list(self.cells[SINGLE])
+        lines = [f"| corpus | {' | '.join(methods)} |", "| --- " * (len(methods) + 1) + "|"]
+        lines += [f"| {corpus} | {' | '.join(self._text(m, corpus) for m in methods)} |" for corpus in corpora]
+        lines += ["", "UAR on the test split, mean over the seeds; in brackets the 95 % interval of the first seed."]
+        lines += ["p: McNemar's exact test against single training, first seed.", ""]
+        for method in methods[1:]:
+            own = self.cells[method]
+            better = sum(cell.mean > self.cells[SINGLE][corpus].mean for corpus, cell in own.items())
+            clear = [
+                cell.mean > self.cells[SINGLE][c].mean
+                for c, cell in own.items()
+                if cell.p is not None and cell.p < 0.05
+            ]
+            lines.append(
+                f"- {method} ({METHODS[method]}): better on {better} of {len(own)}; p < 0.05 and better on"
+                f" {sum(clear)}, and worse on {len(clear) - sum(clear)}."
+            )
+        lines += [f"- Source of the transfer: {self.source}.", "", PAPER]
+        if self.synthetic:
+            lines.append(
+                f"SYNTHETIC, no real speech: {', '.join(self.synthetic)}. These figures say nothing of people."
+            )
+        if self.absent:
+            lines.append(f"Not built: {', '.join(self.absent)}.")
+        return "\n".join(lines)
+
+    def _text(self, method: str, corpus: str) -> str:
+        cell = self.cells[method].get(corpus)
+        if cell is None:
+            return "source"
+        p = "" if cell.p is None else f", p {cell.p:.3f}"
+        return f"{cell.mean:.3f} ({cell.interval[0]:.3f} to {cell.interval[1]:.3f}){p}"
+
+
+def corpus_data(
+    corpora: Sequence[str], data_dir: str | Path | None = None, labels: str = "label"
+) -> dict[str, CorpusData]:
+    """What `train` needs of built corpora; waveforms are read when they are needed.
+
+    Args:
+        corpora: names of corpora or variants.
+        data_dir: data folder; default: ``$EMOSET_HOME``, else the user's cache.
+        labels: column of the classes.
+
+    Raises:
+        NotBuiltError: a corpus is not built there.
+        UnknownNameError: no such label column, or no validation split.
+
+    Example:
+        >>> list(corpus_data(["emodb"], data_dir=data)["emodb"].classes)[:2]
+        ['anger', 'boredom']
+    """
+    found = {}
+    for name in corpora:
+        sets = [
+            UtteranceDataset(name, part, data_dir=data_dir, labels=labels, crop="whole")
+            for part in ("train", "validation")
+        ]
+        found[name] = CorpusData(FromDataset(sets[0]), FromDataset(sets[1]), sets[0].classes, sets[0].build)
+    return found
+
+
+def reproduce(
+    collection: str | Sequence[str],
+    data_dir: str | Path | None,
+    out: str | Path,
+    *,
+    preset: str = "baseline",
+    source: str | None = None,
+    seeds: int = 1,
+    report: Callable[[int, int, str], None] | None = None,
+    **overrides: Any,
+) -> Comparison:
+    """Train every method on every corpus that is built, test, and compare.
+
+    What is finished in ``out`` is not done again, and a training that was interrupted goes on.
+
+    Args:
+        collection: a collection, or names of corpora.
+        data_dir: data folder.
+        out: gets a model folder and predictions for each training, and ``comparison.md``.
+        preset: of the settings.
+        source: corpus whose network is transferred; default: that with the most training utterances.
+        seeds: how often everything is trained.
+        report: called with the trainings that are done, how many there are, and what is next.
+        **overrides: settings that differ from the preset's.
+
+    Returns:
+        The comparison, as ``comparison.md`` has it.
+
+    Raises:
+        ModelError: fewer than two of the corpora are built, or ``out`` holds trainings of other settings.
+        UnknownNameError: no such collection, source, preset or setting.
+
+    Source: EmoNet, abstract and experiments, as far as they are public.
+    """
+    folder = Path(out)
+    names = corpus_names(collection)
+    built = [name for name in names if _is_built(name, data_dir)]
+    if len(built) < 2:
+        raise ModelError(
+            f"{len(built)} of {len(names)} corpora are built", where=str(data_dir or "the data folder"),
+            expected="at least two", cure="run 'emoset build', or 'emoset twin' for a rehearsal",
+        )  # fmt: skip
+    corpora = corpus_data(built, data_dir)
+    if source is not None and source not in corpora:
+        raise unknown_name("source", source, corpora)
+    origin = source or max(corpora, key=lambda name: len(corpora[name].train))
+    tests = {name: UtteranceDataset(name, "test", data_dir=data_dir, crop="whole") for name in built}
+    plan = [
+        (seed, method, [name] if method != "multi" else built)
+        for seed in range(seeds)
+        for method in METHODS
+        for name in (built if method != "multi" else built[:1])
+        if method in (SINGLE, "multi") or name != origin
+    ]
+    predicted: dict[tuple[int, str, str], list[int]] = {}
+    for done, (seed, method, members) in enumerate(plan):
+        what = f"{method}, {members[0] if len(members) == 1 else f'{len(members)} corpora'}, seed {seed}"
+        if report is not None:
+            report(done, len(plan), what)
+        place = folder / f"seed{seed}" / method / (members[0] if len(members) == 1 else "all")
+        settings = Settings.preset(preset, **{**overrides, "seed": seed, "mode": _mode(method)})
+        transfer = method not in (SINGLE, "multi")
+        start = folder / f"seed{seed}" / SINGLE / origin if transfer else None
+        found = _predictions(place, settings, {name: corpora[name] for name in members}, tests, start)
+        for name in members:
+            predicted[seed, method, name] = found[name]
+    truth = {name: tests[name].labels.tolist() for name in built}
+    cells = {
+        method: {
+            name: _cell([predicted[seed, method, name] for seed in range(seeds)], truth[name], tests[name],
+                        None if method == SINGLE else predicted[0, SINGLE, name])
+            for name in built if (0, method, name) in predicted
+        }
+        for method in METHODS
+    }  # fmt: skip
+    synthetic = tuple(name for name in built if tests[name].build.get("synthetic"))
+    comparison = Comparison(cells, tuple(n for n in names if n not in built), origin, synthetic)
+    write_whole(folder / "comparison.md", (comparison.markdown() + "\n").encode())
+    if report is not None:
+        report(len(plan), len(plan), "done")
+    return comparison
+
+
+def _mode(method: str) -> str:
+    return {SINGLE: "scratch", "multi": "adapters"}.get(method, method)
+
+
+def _is_built(name: str, data_dir: str | Path | None) -> bool:
+    try:
+        UtteranceDataset(name, "test", data_dir=data_dir, crop="whole")
+    except NotBuiltError:
+        return False
+    return True
+
+
+def _predictions(
+    place: Path,
+    settings: Settings,
+    corpora: Mapping[str, CorpusData],
+    tests: Mapping[str, UtteranceDataset],
+    start: Path | None,
+) -> dict[str, list[int]]:
+    """Class indexes of the test splits; trained and judged unless they lie there already."""
+    file = place / "predictions.json"
+    mark = {
+        "settings": settings.model_dump(mode="json"),
+        "data": {
+            name: [data.build.get("split_hash"), data.build.get("recipe_version")] for name, data in corpora.items()
+        },
+    }
+    if file.exists():
+        told = json.loads(file.read_text("utf-8"))
+        if told["made_by"] != mark:
+            raise ModelError(
+                "a training of other settings or data is there", where=str(place), cure="name another folder with --out"
+            )
+        return dict(told["predicted"])
+    train(settings, corpora, out=place, start=start, resume=(place / CONFIG).exists())
+    network, _ = load(place)
+    found = {}
+    for name in corpora:
+        waves = (wave for wave, _ in FromDataset(tests[name]))
+        found[name] = predict_probabilities(network, settings, waves, name).argmax(1).tolist()
+    write_whole(file, json.dumps({"made_by": mark, "predicted": found}).encode())
+    return found
+
+
+def _cell(
+    predicted: Sequence[Sequence[int]], truth: Sequence[int], test: UtteranceDataset, single: Sequence[int] | None
+) -> Cell:
+    classes = len(test.classes)
+    speakers = [None if place < 0 else test.speaker_names[place] for place in test.speakers]
+    interval = bootstrap_interval(truth, predicted[0], speakers, classes, ["uar"]).intervals["uar"]
+    return Cell(
+        tuple(uar(truth, each, classes) for each in predicted),
+        (interval.low, interval.high),
+        None if single is None else mcnemar(truth, single, predicted[0]).p,
+    )

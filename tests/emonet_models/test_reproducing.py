@@ -1,0 +1,80 @@
+"""The paper's experiment in small: every method on twins, interrupted and taken up again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import emonet_models.reproducing as reproducing
+from emonet_models.cli import app
+from emonet_models.reproducing import METHODS, reproduce
+from emoset.errors import ModelError, UnknownNameError
+
+TINY: dict[str, Any] = {"preset": "quick", "filters": 1, "blocks": 1, "epochs": 1, "steps": 2, "source": "urdu"}
+pytestmark = pytest.mark.filterwarnings("ignore:.*SYNTHETIC")
+
+
+@pytest.fixture(scope="module")
+def out(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("paper")
+    reproduce(["emodb", "urdu", "tess"], data_dir, folder, **TINY)
+    return folder
+
+
+def test_every_method_meets_every_corpus(out: Path, data_dir: Path) -> None:
+    found = reproduce(["emodb", "urdu", "tess"], data_dir, out, **TINY)
+    assert {method: sorted(cells) for method, cells in found.cells.items()} == {
+        method: ["emodb", "urdu"] if method in ("single", "multi") else ["emodb"] for method in METHODS
+    }
+    for method, cells in found.cells.items():
+        for cell in cells.values():
+            assert 0 <= cell.interval[0] <= cell.uar[0] <= cell.interval[1] <= 1
+            assert (cell.p is None) == (method == "single")
+    text = (out / "comparison.md").read_text()
+    assert "SYNTHETIC, no real speech: emodb, urdu" in text
+    assert "Not built: tess." in text
+    assert "| urdu | " in text
+    assert text.count("source") >= 3
+
+
+def test_what_is_done_is_not_done_again(out: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (out / "comparison.md").read_text()
+    (out / "seed0" / "adapters" / "emodb" / "predictions.json").unlink()
+    trained = []
+    true_train = reproducing.train
+
+    def noted(*args: Any, **options: Any) -> Any:
+        trained.append(options["out"].relative_to(out).as_posix())
+        return true_train(*args, **options)
+
+    monkeypatch.setattr(reproducing, "train", noted)
+    reproduce(["emodb", "urdu", "tess"], data_dir, out, **TINY)
+    assert trained == ["seed0/adapters/emodb"]
+    assert (out / "comparison.md").read_text() == before
+
+
+def test_other_settings_do_not_mix_with_what_is_there(out: Path, data_dir: Path) -> None:
+    with pytest.raises(ModelError, match=r"single/emodb: a training of other settings or data is there"):
+        reproduce(["emodb", "urdu"], data_dir, out, **{**TINY, "batch": 4})
+
+
+def test_too_little_and_unknown_names_are_refused(data_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"1 of 2 corpora are built; expected at least two"):
+        reproduce(["emodb", "tess"], data_dir, tmp_path, **{**TINY, "source": None})
+    with pytest.raises(UnknownNameError, match=r"unknown source 'urd'"):
+        reproduce(["emodb", "urdu"], data_dir, tmp_path, **{**TINY, "source": "urd"})
+
+
+def test_the_command_prints_the_table(out: Path, data_dir: Path) -> None:
+    options = ["--collection", "emodb,urdu", "--data", str(data_dir), "--out", str(out), "--preset", "quick", "--quiet"]
+    given = [f"{name}={value}" for name, value in TINY.items() if name not in ("preset", "source")]
+    run = CliRunner().invoke(
+        app, ["reproduce", *options, "--source", "urdu", *(part for text in given for part in ("--set", text))]
+    )
+    assert run.exit_code == 0, run.exception
+    assert "| corpus | single | multi | finetune | last-layer | adapters |" in run.stdout
+    assert json.loads((out / "seed0/multi/all/predictions.json").read_text())["predicted"].keys() == {"emodb", "urdu"}
