@@ -180,9 +180,10 @@ def mixed(corpora: int, batch: int, rounds: int) -> list[str]:
         found = network.score(network.logmel(audio), rows)
         worst = max(float((found[name] - network(audio[own], name)).abs().max()) for name, own in rows.items())
     one, many = (statistics.median(values) for values in zip(*pairs, strict=True))
+    ratio = statistics.median(a / t for t, a in pairs)
     return [
         f"{corpora} corpora, {batch} windows of each: a mixed pass takes {one:.2f} s, a pass for each {many:.2f} s;"
-        f" mixed is {statistics.median(a / t for t, a in pairs):.2f} times as fast; scores differ by {worst:.1e} at most."
+        f" mixed is {ratio:.2f} times as fast; scores differ by {worst:.1e} at most."
     ]
 
 
