@@ -5,6 +5,7 @@ The EmoNet layout is read for every corpus: it is the form in which labs that to
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
@@ -73,7 +74,7 @@ def _rows(name: str, split: str | None, top: str, tree: RawTree, account: Accoun
     text = tree.text(name, "utf-8-sig")
     head = text.split("\n", 1)[0].strip()
     delimiter = max(",;\t", key=head.count)
-    titles = {t.strip().lower(): t.strip() for t in head.split(delimiter)}
+    titles = {t.strip().lower(): t.strip() for t in next(csv.reader([head], delimiter=delimiter), [""])}
     # The EmoNet layout may lack titles: then the first column is the path, the last one the label.
     first, *_, last = (*titles.values(), *titles.values())
     path = next((titles[t] for t in _PATHS if t in titles), first if split else "path")
@@ -83,7 +84,7 @@ def _rows(name: str, split: str | None, top: str, tree: RawTree, account: Accoun
     for line, values in tree.rows(name, "utf-8-sig", delimiter, columns):
         where = f"{name}, line {line}"
         file = top + values.pop("path_").replace("\\", "/").removeprefix("./")
-        if file not in tree.files:
+        if file not in tree:
             account.reject(where, f"there is no file {file}", "correct the path; it starts at the folder of the list")
             continue
         try:

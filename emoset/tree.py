@@ -84,6 +84,10 @@ class RawTree:
         self.files: tuple[str, ...] = tuple(sorted(self._sizes))
         self.state = state.hexdigest()
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a file with this relative name."""
+        return name in self._sizes
+
     def place(self, name: str) -> str:
         """Where the file with this relative name lies on disk, as text."""
         if name not in self._sizes:

@@ -83,6 +83,12 @@ def test_a_manifest_of_the_user_is_read(delimiter: str, tmp_path: Path) -> None:
     assert (found["mine/b"].split, found["mine/b"].gender) == ("validation", "male")
 
 
+def test_a_manifest_may_have_quotes(tmp_path: Path) -> None:
+    text = '"path","label","split","a, b"\n"x, y/a.wav","A","train","1"\n'
+    [found] = MANIFEST.utterances(_tree(tmp_path, {"manifest.csv": text, "x, y/a.wav": ""}))
+    assert (found.path, found.label, found.extra) == ("x, y/a.wav", "anger", '{"a, b": "1"}')
+
+
 def test_the_emonet_layout_is_read(tmp_path: Path) -> None:
     files = {f"{name}.csv": f"file,label\n{name}/1.wav,{code}\n" for name, code in
              (("train", "A"), ("devel", "N"), ("test", "A"))} | {f"{n}/1.wav": "" for n in ("train", "devel", "test")}  # fmt: skip
