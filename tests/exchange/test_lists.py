@@ -54,12 +54,12 @@ def test_keys_of_samples_differ_where_ids_do_and_hold_no_dot(one: str, other: st
 @given(st.text("ab./\\ \n:~\0", max_size=12))
 def test_no_name_leads_out_of_its_folder(name: str) -> None:
     try:
-        path = PurePosixPath("/root") / relative_name(name, "here")
+        path = PurePosixPath("/lab") / relative_name(name, "here")
     except RawDataError:
         return
-    assert path.is_relative_to("/root")
+    assert path.is_relative_to("/lab")
     assert ".." not in path.parts
-    assert str(path) == f"/root/{name}"
+    assert str(path) == f"/lab/{name}"
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a b/c#0.5-1.wav", "ä/é.wav", "a..b/...c"])
