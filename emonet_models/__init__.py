@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emonet_models.baseline import Baseline
+    from emonet_models.batches import CorpusData
     from emonet_models.converting import convert, from_keras_variables
     from emonet_models.evaluation import predict_probabilities
     from emonet_models.network import EmoNet
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "Baseline": "baseline",
+    "CorpusData": "batches",
     "EmoNet": "network",
     "Epoch": "training",
     "Settings": "settings",
@@ -34,6 +36,7 @@ _PLACES = {
 
 __all__ = [
     "Baseline",
+    "CorpusData",
     "EmoNet",
     "Epoch",
     "Settings",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -380,3 +381,16 @@ def test_schedules() -> None:
     assert [decay_of_keras(n, 64) for n in (1, 448, 449, 960, 961, 9_984, 9_985)] == [
         0.005, 0.005, 0.002, 0.002, 0.0005, 0.0005, 1e-6,
     ]  # fmt: skip
+
+
+def test_events_and_curves(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = TINY.model_copy(update={"epochs": 2})
+    train(settings, *data, CLASSES, tmp_path / "with")
+    (events,) = (tmp_path / "with").glob("events.out.tfevents.*")
+    content = events.read_bytes()
+    assert [content.count(name) for name in (b"learning rate", b"validation_uar", b"validation_loss")] == [2, 2, 2]
+    for module in ("torch.utils.tensorboard", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, module, None)  # as if they were not installed
+    train(settings, *data, CLASSES, tmp_path / "without")
+    names = {path.name for path in (tmp_path / "with").iterdir()} - {events.name, "curves.png"}
+    assert {path.name for path in (tmp_path / "without").iterdir()} == names
