@@ -74,7 +74,11 @@ def _rows(name: str, split: str | None, top: str, tree: RawTree, account: Accoun
     text = tree.text(name, "utf-8-sig")
     head = text.split("\n", 1)[0].strip()
     delimiter = max(",;\t", key=head.count)
-    titles = {t.strip().lower(): t.strip() for t in next(csv.reader([head], delimiter=delimiter), [""])}
+    try:
+        cells = next(csv.reader([head], delimiter=delimiter)) or [""]
+    except csv.Error:  # a garbled line, of which the rows will tell
+        cells = head.split(delimiter)
+    titles = {t.strip().lower(): t.strip() for t in cells}
     # The EmoNet layout may lack titles: then the first column is the path, the last one the label.
     first, *_, last = (*titles.values(), *titles.values())
     path = next((titles[t] for t in _PATHS if t in titles), first if split else "path")
