@@ -15,6 +15,7 @@ from emonet_models.evaluation import predict_probabilities
 from emonet_models.settings import Settings
 from emonet_models.training import train
 from emonet_models.weights import CONFIG, load, write_whole
+from emoset import get_recipe
 from emoset.benchmarking import bootstrap_interval, mcnemar, uar
 from emoset.benchmarking.running import corpus_names
 from emoset.errors import ModelError, NotBuiltError, unknown_name
@@ -174,6 +175,9 @@ def reproduce(
     folder = Path(out)
     names = corpus_names(collection)
     built = [name for name in names if _is_built(name, data_dir)]
+    for name in names:
+        if name not in built:
+            get_recipe(name)  # a name that does not exist is no corpus that is not built
     if len(built) < 2:
         raise ModelError(
             f"{len(built)} of {len(names)} corpora are built", where=str(data_dir or "the data folder"),

@@ -65,6 +65,8 @@ def test_other_settings_do_not_mix_with_what_is_there(out: Path, data_dir: Path)
 def test_too_little_and_unknown_names_are_refused(data_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"1 of 2 corpora are built; expected at least two"):
         reproduce(["emodb", "tess"], data_dir, tmp_path, **{**TINY, "source": None})
+    with pytest.raises(UnknownNameError, match=r"unknown corpus 'emodbb'"):
+        reproduce(["emodb", "urdu", "emodbb"], data_dir, tmp_path, **TINY)
     with pytest.raises(UnknownNameError, match=r"unknown source 'urd'"):
         reproduce(["emodb", "urdu"], data_dir, tmp_path, **{**TINY, "source": "urd"})
 
