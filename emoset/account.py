@@ -6,8 +6,10 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from emoset.parts import Row
+if TYPE_CHECKING:  # a worker process that starts does without the recipe model
+    from emoset.parts import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ def sanity(sound: Sound) -> Sanity:
         frames, rest = block[:whole].reshape(-1, step), block[whole:]
         energy = np.matmul(frames[:, None], frames[:, :, None])
         silent += int(np.count_nonzero(energy < step * _SILENT))
-        total += int((frames @ np.ones(step)).sum()) + int(rest.sum())
+        total += int(block.sum())  # not a product with ones: BLAS would wake threads of its own for it
         power += int(energy.sum()) + int(np.dot(rest, rest))
     level = 10 * math.log10(power / len(samples) / 32768**2) if power else -120.0
     return Sanity(

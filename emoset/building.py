@@ -37,7 +37,7 @@ from emoset.summary import write_readme
 from emoset.tree import RawTree
 from emoset.verifying import check_configuration
 
-_AHEAD = 2
+_AHEAD = 3
 """Tasks under way besides those that the workers are at or have next."""
 
 _STORING = 3
@@ -165,7 +165,7 @@ class Crew:
         if slot is not None:
             task = replace(task, slot=self.slots.address(slot))
         self._given = [future for future in self._given if not future.done()]
-        if self._started.done() and len(self._given) < 2 * (self.count - 1):
+        if self._started.done() and len(self._given) < 2 * self.count:
             self._given.append(self._own.submit(convert, task))
             return slot, self._given[-1]
         start = time.perf_counter()
@@ -329,15 +329,16 @@ class _Storing:
 
     def __init__(self, writer: ShardWriter, task: Task, done: Converted, slot: int | None, slots: Slots) -> None:
         self._slots, self._slot = slots, slot
-        self._messages = memoryview(b"") if slot is None else slots.messages(slot, done.in_slot)
+        self._messages = [] if slot is None else slots.messages(slot, done.in_slot)
         split = task.utterances[0].split
-        self._under_way = [*writer.write(split, done.batches), *writer.write_messages(split, self._messages)]
+        self._under_way = [*writer.write(split, done.batches), *writer.write_messages(split, *self._messages)]
 
     def finish(self) -> None:
         """Wait for the disk, and let others use the slot."""
         for part in self._under_way:
             part.result()
-        self._messages.release()
+        for message in self._messages:
+            message.release()
         if self._slot is not None:
             self._slots.give_back(self._slot)
 

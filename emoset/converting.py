@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +17,13 @@ import pyarrow as pa
 from emoset.account import Rejection
 from emoset.audio import Sanity, Sound, decode, read_bytes, sample_hash, sanity, wav_header
 from emoset.errors import AudioError
-from emoset.parts import RawPcm
 from emoset.schema import COLUMNS, SAMPLING_RATE, WAV_HEADER_BYTES, arrow_schema
-from emoset.slots import write_slot
+from emoset.slots import Pieces, audio_room, write_slot
 from emoset.tree import RawTree
 from emoset.utterance import Utterance
+
+if TYPE_CHECKING:  # a worker process that starts does without the recipe model
+    from emoset.parts import RawPcm
 
 BATCH_ROWS: Final = 50
 """Rows in a record batch at most: small enough for random access."""
@@ -73,12 +75,12 @@ class Converted:
     Args:
         batches: record batches of what could be stored, unless they are in the slot.
         told: of every utterance.
-        in_slot: bytes written to the slot.
+        in_slot: where they are in the slot.
     """
 
     batches: tuple[pa.RecordBatch, ...]
     told: tuple[Told, ...]
-    in_slot: int = 0
+    in_slot: Pieces = ()
 
 
 def tasks(
@@ -126,7 +128,8 @@ def convert(task: Task) -> Converted:
     """
     told: list[Told] = []
     batches: list[pa.RecordBatch] = []
-    rows = _Rows(_scratch() if task.slot else bytearray())
+    room = audio_room(task.slot) if task.slot else memoryview(bytearray())
+    rows = _Rows(room)
     path, data, digest = "", b"", ""
     for utterance, place in zip(task.utterances, task.paths, strict=True):
         try:
@@ -155,25 +158,18 @@ def convert(task: Task) -> Converted:
         rows.add(utterance, sound)
         if rows.size >= BATCH_BYTES:
             batches.append(rows.batch())
-            rows = _Rows(bytearray())
+            room = room[rows.size :]
+            rows = _Rows(room)
     if rows.size:
         batches.append(rows.batch())
-    if task.slot and (size := write_slot(task.slot, batches)):
-        return Converted((), tuple(told), size)
+    if task.slot and (pieces := write_slot(task.slot, batches)):
+        return Converted((), tuple(told), pieces)
     if task.slot:
         batches = [pa.ipc.read_record_batch(batch.serialize(), batch.schema) for batch in batches]
     return Converted(tuple(batches), tuple(told))
 
 
 _PLAIN: Final = [name for name in COLUMNS if name not in ("audio", "duration", "sha256")]
-_THREAD = threading.local()
-
-
-def _scratch() -> bytearray:
-    """Memory that this thread uses again and again: fresh memory costs the system more than the copy into it."""
-    if not hasattr(_THREAD, "memory"):
-        _THREAD.memory = bytearray(BATCH_BYTES + TASK_BYTES)
-    return _THREAD.memory  # type: ignore[no-any-return]
 
 
 class _Rows:
@@ -183,7 +179,7 @@ class _Rows:
         memory: for the audio; it grows where that does not fit.
     """
 
-    def __init__(self, memory: bytearray) -> None:
+    def __init__(self, memory: memoryview) -> None:
         self._memory, self.size = memory, 0
         self._utterances: list[Utterance] = []
         self._seconds: list[float] = []
@@ -196,7 +192,7 @@ class _Rows:
         start = self.size + WAV_HEADER_BYTES
         self.size = start + len(samples)
         if len(self._memory) < self.size:
-            self._memory = self._memory[: start - WAV_HEADER_BYTES] + bytearray(self.size)
+            self._memory = memoryview(bytearray(self._memory[: start - WAV_HEADER_BYTES]) + bytearray(self.size))
         self._memory[start - WAV_HEADER_BYTES : start] = wav_header(len(sound.samples))
         self._memory[start : self.size] = samples
         self._utterances.append(utterance)
@@ -208,7 +204,7 @@ class _Rows:
         """The rows, which use the memory."""
         audio = pa.Array.from_buffers(
             pa.binary(), len(self._utterances),
-            [None, pa.py_buffer(np.array(self._ends, np.int32)), pa.py_buffer(memoryview(self._memory)[: self.size])],
+            [None, pa.py_buffer(np.array(self._ends, np.int32)), pa.py_buffer(self._memory[: self.size])],
         )  # fmt: skip
         columns = {name: pa.array([getattr(u, name) for u in self._utterances], COLUMNS[name]) for name in _PLAIN}
         columns["audio"] = pa.StructArray.from_arrays(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -347,6 +347,10 @@ class SpeakerTable(Part):
     age: str | None = None
     delimiter: str = ","
     encoding: str = "utf-8-sig"
+
+
+USERS_TABLE: Final = SpeakerTable(file=r"speakers\.csv", speaker="speaker", gender="gender")
+"""What any raw root may hold: a table by its owner, for corpora that do not tell their speakers' gender."""
 
 
 class Split(Part):

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from emoset.labels import MEANINGS, Meaning
 from emoset.parts import (
+    USERS_TABLE,
     Access,
     Counts,
     Frozen,
@@ -196,6 +197,11 @@ class Recipe(Part):
     def ways(self) -> tuple[Way, ...]:
         """The ways of finding utterances, in the order in which they are tried."""
         return self.found_by if isinstance(self.found_by, tuple) else (self.found_by,)
+
+    @property
+    def table_of_speakers(self) -> SpeakerTable:
+        """The distribution's own table of speakers, or else the one that an owner of the corpus may add."""
+        return self.speaker_table or USERS_TABLE
 
     @property
     def configuration(self) -> str:

@@ -1,4 +1,4 @@
-"""Slots: memory that a build shares with its worker processes, so that audio is not copied through pipes."""
+"""Slots: memory that a build shares with its worker processes, so that audio goes through no pipe."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import mmap
 import os
 from collections.abc import Iterable
 from functools import cache
-from typing import Final
+from typing import Final, TypeAlias
 
 import pyarrow as pa
 
 from emoset.schema import arrow_schema
-from emoset.shards import END, START
+from emoset.shards import START
 
 SLOT_BYTES: Final = 20 * 2**20
 """Room for what one task makes, unless compressed sources make more of it; then it goes through the pipe."""
+
+_TABLE_BYTES: Final = 2**20
+"""The beginning of a slot, for all that is not audio."""
+
+Pieces: TypeAlias = tuple[tuple[int, int], ...]
+"""Where in a slot the bytes of an Arrow stream are, in order: first byte, and the one after the last."""
 
 
 class Slots:
@@ -43,10 +49,10 @@ class Slots:
         """Where a worker process finds it."""
         return f"/proc/{os.getpid()}/fd/{self._files[slot]}"
 
-    def messages(self, slot: int, size: int) -> memoryview:
-        """The record batches that a worker has written there, as messages of an Arrow stream. Release it after use."""
+    def messages(self, slot: int, pieces: Pieces) -> list[memoryview]:
+        """The record batches that a worker has written there, as parts of an Arrow stream. Release each after use."""
         with memoryview(self._maps[slot]) as whole:
-            return whole[len(START) : max(size - len(END), 0)]
+            return [whole[first:last] for first, last in pieces]
 
     def give_back(self, slot: int) -> None:
         """Let other tasks use it."""
@@ -66,22 +72,55 @@ class Slots:
             os.close(file)
 
 
-def write_slot(address: str, batches: Iterable[pa.RecordBatch]) -> int:
+def audio_room(address: str) -> memoryview:
+    """Memory of a slot for audio, which `write_slot` leaves where it is; none if this process may not look there."""
+    try:
+        return memoryview(_mapped(address))[_TABLE_BYTES:]
+    except OSError:
+        return memoryview(bytearray())
+
+
+def write_slot(address: str, batches: Iterable[pa.RecordBatch]) -> Pieces:
     """Write record batches to a slot, from a worker process.
 
     Returns:
-        The bytes written; 0 if they do not fit, or if this process may not look there.
+        Where their bytes are; nothing if they do not fit, or if this process may not look there.
     """
     try:
-        sink = pa.FixedSizeBufferWriter(pa.py_buffer(_mapped(address)))
-        with pa.ipc.new_stream(sink, arrow_schema()) as stream:
-            for batch in batches:
-                if sink.tell() + batch.nbytes + 2**20 > SLOT_BYTES:
-                    return 0
-                stream.write_batch(batch)
-        return int(sink.tell())
+        sink = _Sink(_mapped(address))
+        stream = pa.ipc.new_stream(sink, arrow_schema())
+        for batch in batches:
+            stream.write_batch(batch)
     except OSError:
-        return 0
+        return ()
+    if not sink.pieces:
+        return ()
+    (_, end), *others = sink.pieces  # the beginning of the stream is that of the shard, which has it
+    return ((len(START), end), *others)
+
+
+class _Sink:
+    """What Arrow takes for a file: bytes that are in the slot stay where they are, others go to its beginning."""
+
+    closed = False
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory, self._origin, self._used = memory, pa.py_buffer(memory).address, 0
+        self.pieces: list[tuple[int, int]] = []
+
+    def write(self, data: bytes | pa.Buffer) -> None:
+        """Put bytes at the end."""
+        size = len(data)
+        first = data.address - self._origin if isinstance(data, pa.Buffer) else -1
+        if not 0 <= first < SLOT_BYTES:
+            first, self._used = self._used, self._used + size
+            if self._used > _TABLE_BYTES:
+                raise OSError("the slot is full")
+            self._memory[first : self._used] = memoryview(data)
+        last = first + size
+        if self.pieces and self.pieces[-1][1] == first:
+            first, _ = self.pieces.pop()
+        self.pieces.append((first, last))
 
 
 @cache

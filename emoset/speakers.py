@@ -7,19 +7,15 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from emoset.account import Account, Problem, number_of
-from emoset.parts import SpeakerTable
 from emoset.schema import GENDERS, SPLITS
 from emoset.tree import RawTree, match_tail, tail_pattern
 from emoset.words import gender_name
 
 if TYPE_CHECKING:
     from emoset.recipe import Recipe
-
-USERS_TABLE: Final = SpeakerTable(file=r"speakers\.csv", speaker="speaker", gender="gender")
-"""What any raw root may hold: a table by its owner, for corpora that do not tell their speakers' gender."""
 
 
 def corpus_table(corpus: str, name: str) -> list[dict[str, str]]:
@@ -75,7 +71,7 @@ def recorded_splits(recipe: Recipe) -> dict[str, str]:
 def read_speakers(recipe: Recipe, tree: RawTree, names: Sequence[str], account: Account) -> dict[str, Speaker]:
     """Recorded speakers, and those of the table in the raw root, which must not say otherwise."""
     speakers = recorded_speakers(recipe)
-    table = recipe.speaker_table or USERS_TABLE
+    table = recipe.table_of_speakers
     compiled = tail_pattern(table.file)
     columns = {"speaker": table.speaker, "gender": table.gender} | ({"age": table.age} if table.age else {})
     for name in (n for n in names if match_tail(compiled, n)):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from emoset.account import Audio, Problem, number_of
 from emoset.labels import MEANINGS, Meaning
-from emoset.parts import Row
 from emoset.speakers import Speaker, gender_of
 from emoset.words import plain
 
 if TYPE_CHECKING:
+    from emoset.parts import Row
     from emoset.recipe import Recipe
 
 _NUMBERS: Final = ("age", "activation", "pleasure", "dominance")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -25,7 +27,7 @@ import pytest
 
 import emoset
 import emoset.comparing
-from emoset import building, converting, stamps
+from emoset import building, converting, shards, stamps
 from emoset.audio import wav_bytes
 from emoset.converting import BATCH_BYTES, BATCH_ROWS, Converted, Task, convert, tasks
 from emoset.errors import BuildError, DataFolderError
@@ -40,7 +42,7 @@ from emoset.shards import (
     shard_paths,
     write_manifest,
 )
-from emoset.slots import Slots, write_slot
+from emoset.slots import Slots, audio_room, write_slot
 from emoset.stamps import recipe_hash
 from emoset.tree import RawTree
 from emoset.utterance import Utterance
@@ -163,15 +165,91 @@ def test_parts_give_the_very_bytes_of_batches(tmp_path: Path) -> None:
                     writer.write("train", batches)
                 else:
                     slots = Slots(1)
-                    size = write_slot(slots.address(0), batches)
-                    with slots.messages(0, size) as messages:
-                        for written in writer.write_messages("train", messages):
-                            written.result()
+                    messages = slots.messages(0, write_slot(slots.address(0), batches))
+                    for written in writer.write_messages("train", *messages):
+                        written.result()
+                    for message in messages:
+                        message.release()
                     slots.close()
             writer.finish()
         facts.append(writer.shards)
     assert facts[0] == facts[1]
     assert len(facts[0]) == 2
+
+
+def test_audio_that_is_in_a_slot_stays_where_it_is() -> None:
+    slots = Slots(1)
+    room = audio_room(slots.address(0))
+    room[:2000] = bytes([7]) * 2000
+    audio = pa.Array.from_buffers(
+        pa.binary(), 2, [None, pa.array([0, 1500, 2000], pa.int32()).buffers()[1], pa.py_buffer(room[:2000])]
+    )
+    columns = {name: pa.nulls(2, kind) for name, kind in COLUMNS.items()}
+    columns["audio"] = pa.StructArray.from_arrays([audio, pa.array(["x", "y"])], fields=list(COLUMNS["audio"]))
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), schema=arrow_schema())
+    messages = slots.messages(0, write_slot(slots.address(0), [batch]))
+    assert b"".join(messages) == batch.serialize().to_pybytes()
+    room[:2000] = bytes([8]) * 2000  # no copy was made
+    assert b"".join(messages).count(8) >= 2000
+    del batch, audio, columns
+    for message in messages:
+        message.release()
+    room.release()
+    slots.close()
+
+
+def _refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "no")
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(shards.os, "open", refuse)
+
+
+def _refuses_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+
+    def refuse(file: int, data: memoryview, place: int) -> int:
+        if place and fcntl.fcntl(file, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "no")
+        return real(file, data, place)
+
+    monkeypatch.setattr(shards.os, "pwrite", refuse)
+
+
+def _writes_a_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+    sizes = iter([4096, 5000, 1, *[2**20] * 1000])
+    monkeypatch.setattr(shards.os, "pwrite", lambda file, data, place: real(file, data[: next(sizes)], place))
+
+
+@pytest.mark.parametrize("disk", [lambda _: None, _refuses_at_once, _refuses_to_write, _writes_a_little])
+@pytest.mark.parametrize("size", [10, 3 * 2**20, 2**22 - 4096, 13 * 2**20 + 5])
+def test_a_shard_is_whole_whatever_the_disk_can_do(
+    disk: Callable[[pytest.MonkeyPatch], None], size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk(monkeypatch)
+    data = np.random.default_rng(size).bytes(size)
+    with ShardWriter(tmp_path) as writer:
+        writer.write_messages("test", memoryview(data)[: size // 3], memoryview(data)[size // 3 :])
+        writer.finish()
+    whole = shards.START + data + shards.END
+    assert (tmp_path / "test-00000.arrow").read_bytes() == whole
+    assert writer.shards == {"test-00000.arrow": {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}}
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shards.os, "pwrite", full)
+    with ShardWriter(tmp_path) as writer:
+        writer.write_messages("test", memoryview(bytes(5 * 2**20)))
+        with pytest.raises(OSError, match="No space left"):
+            writer.finish()
 
 
 def test_small_shards_hold_the_same_rows(raw_twins: Path, data_dir: Path, tmp_path: Path) -> None:
