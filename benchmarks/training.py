@@ -4,7 +4,8 @@
     python benchmarks/training.py --corpora 26           # the mixed batch of many corpora against separate passes
 
 Each pair is measured in turn, several rounds; ratios are medians. The plain loop has no settings, no adapters, no
-checks, no checkpoints: log-mel, ResNet (N = 2, 32 filters), cross-entropy, AdamW, crops that are cut beforehand.
+checks, no checkpoints: log-mel, ResNet (N = 2, 32 filters), cross-entropy, AdamW, crops that are cut beforehand. It
+trains the same network: given our weights it gives our scores, which is checked before anything is measured.
 """
 
 from __future__ import annotations
@@ -15,15 +16,30 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emonet_models import EmoNet, Settings, train
+from emonet_models import EmoNet, Settings, predict_probabilities, train
+from emonet_models.weights import tensors
 
 SECONDS, RATE, CLASSES = 2.0, 16_000, 4
+
+
+class Convolution(nn.Conv2d):
+    """3x3, padded as the original pads: where a stride of 2 meets an even size, after the map only."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, 3, stride, bias=False, padding=1 if stride == 1 else 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution."""
+        if self.padding == (0, 0):
+            x = F.pad(x, (x.shape[3] % 2, 1, x.shape[2] % 2, 1))
+        return super().forward(x)
 
 
 class Plain(nn.Module):
@@ -38,7 +54,7 @@ class Plain(nn.Module):
         self.register_buffer("bank", bank)
         self.register_buffer("window", torch.hann_window(1024))
         norm = lambda n: nn.BatchNorm2d(n, eps=1e-3, momentum=0.1)  # noqa: E731
-        self.first = nn.Sequential(norm(1), nn.Conv2d(1, width, 3, padding=1, bias=False), norm(width))
+        self.first = nn.Sequential(norm(1), Convolution(1, width), norm(width))
         self.blocks = nn.ModuleList()
         for stage in range(3):
             for number in range(2):
@@ -46,8 +62,8 @@ class Plain(nn.Module):
                 i, s = (c // 2, 2) if number == 0 else (c, 1)
                 self.blocks.append(
                     nn.Sequential(
-                        nn.Conv2d(i, c, 3, s, 1, bias=False), norm(c), nn.ReLU(),
-                        nn.Conv2d(c, c, 3, 1, 1, bias=False), norm(c),
+                        Convolution(i, c, s), norm(c), nn.ReLU(),
+                        Convolution(c, c), norm(c),
                     )
                 )  # fmt: skip
         c = width * 8
@@ -69,10 +85,23 @@ class Plain(nn.Module):
         for block in self.blocks:
             y = block(x)
             if y.shape[1] > x.shape[1]:
-                x = F.pad(F.avg_pool2d(x, 2, ceil_mode=True), (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
+                x = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+                x = F.pad(x, (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
             x = F.relu(x + y)
         scores: Tensor = self.head(self.last(x))
         return scores
+
+
+def check_is_the_same(ours: EmoNet, audio: Tensor) -> None:
+    """Refuse to measure if the plain network is another one."""
+    plain = Plain()
+    found = plain.state_dict()
+    names = [name for name in found if name not in ("bank", "window") and not name.endswith("num_batches_tracked")]
+    plain.load_state_dict({**found, **dict(zip(names, tensors(ours).values(), strict=True))})
+    with torch.inference_mode():
+        worst = float((plain.eval()(audio) - ours.eval()(audio)).abs().max())
+    if worst > 1e-4:
+        raise SystemExit(f"the plain network is another one: scores differ by {worst}")
 
 
 def plain_loop(audio: Tensor, labels: Tensor, batch: int, device: torch.device) -> None:
@@ -120,6 +149,7 @@ def ratios(steps: int, batch: int, rounds: int) -> list[str]:
     classes = [str(number) for number in range(CLASSES)]
     utterances = [(wave, row % CLASSES) for row, wave in enumerate(waves)]
     audio, labels = torch.from_numpy(waves), torch.arange(len(waves)) % CLASSES
+    check_is_the_same(EmoNet(Settings(), {"x": CLASSES}), audio[:4])
     plainly = {"masks": 0, "speed": 0.0, "mixup": 0.0, "average": 0.0, "epochs": 1, "batch": batch, "window": SECONDS}
 
     def ours(mode: str) -> None:
@@ -150,7 +180,31 @@ def ratios(steps: int, batch: int, rounds: int) -> list[str]:
             f"| {name} | {speed:.2f} | {speed * batch:.0f} | {ratio:.2f} | {speed * flops / 1e9:.0f}"
             f" | {speed * flops / floor:.2f} |"
         )
+    lines += ["", "Inference, windows/s: " + ", ".join(inference(device, audio[: 4 * batch], batch, rounds)) + "."]
     return lines
+
+
+def inference(device: torch.device, audio: Tensor, batch: int, rounds: int) -> list[str]:
+    """Windows a second of whole predictions, by mode, and of the plain network."""
+    waves = [wave.numpy() for wave in audio]
+    plain = Plain().to(device, memory_format=torch.channels_last).eval()
+
+    def plainly() -> None:
+        with torch.inference_mode():
+            for part in audio.split(batch):
+                plain(part.to(device)).softmax(-1).cpu()
+
+    works: dict[str, Callable[[], object]] = {"plain": plainly}
+    for mode in ("scratch", "adapters"):
+        network = EmoNet(Settings(mode=mode), {"x": CLASSES}).to(device)
+        works[mode] = partial(predict_probabilities, network, network.settings, waves)
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(rounds + 1):
+        for name, work in works.items():
+            took = seconds(work)
+            if number:
+                times[name].append(took)
+    return [f"{name} {len(waves) / statistics.median(values):.0f}" for name, values in times.items()]
 
 
 def mixed(corpora: int, batch: int, rounds: int) -> list[str]:
@@ -190,7 +244,7 @@ def mixed(corpora: int, batch: int, rounds: int) -> list[str]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=30, help="of an epoch")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--corpora", type=int, help="measure mixed batches of so many instead")

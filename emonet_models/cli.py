@@ -93,7 +93,10 @@ def reproduce_(
     ] = None,
     preset: Annotated[str, typer.Option(help="baseline, quick or as-published.")] = "baseline",
     source: Annotated[
-        str | None, typer.Option(help="Corpus whose model is transferred; default: the one with most utterances.")
+        list[str] | None,
+        typer.Option(
+            help="Corpus whose network is transferred; repeatable, the first other one counts. Default: the largest."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How often everything is trained.")] = 1,
     set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of any setting; repeatable.")] = None,
@@ -115,7 +118,7 @@ def reproduce_(
             progress.update(task, completed=done, total=total, description=what)
 
         found = reproduce(
-            names if len(names) > 1 else collection, data, out, preset=preset, source=source, seeds=seeds,
+            names if len(names) > 1 else collection, data, out, preset=preset, sources=source or (), seeds=seeds,
             report=report, **_pairs(set_ or []),
         )  # fmt: skip
     _out.print(found.markdown(), markup=False, highlight=False, soft_wrap=True)

@@ -67,8 +67,8 @@ def draw(path: Path, epochs: Sequence[Epoch]) -> bool:
     except ImportError:
         return False
     # Not pyplot: it chooses a display, and keeps what it drew.
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(10, 4))
+    left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.06, "right": 0.98, "bottom": 0.12, "top": 0.92})
     numbers = [epoch.epoch for epoch in epochs]
     left.plot(numbers, [epoch.loss for epoch in epochs], label="training")
     left.plot(numbers, [epoch.validation_loss for epoch in epochs], label="validation")

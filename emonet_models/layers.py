@@ -333,11 +333,13 @@ class Block(nn.Module):
         Returns:
             (batch, outputs, ceil(height / stride), ceil(width / stride)).
         """
-        y = self.second(F.relu(self.first(x, rows)), rows)
+        # In place: no batch-norm needs its output again, and fresh memory costs more than the arithmetic.
+        y = self.second(F.relu(self.first(x, rows), inplace=True), rows)
         if self.stride > 1:
             x = F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
             x = F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
-        return F.relu(x + y)
+        y += x
+        return F.relu(y, inplace=True)
 
 
 class AvgPool(nn.Module):

@@ -297,7 +297,7 @@ class EmoNet(nn.Module):
         x = self.pre_conv(x if self.input_norm is None else self.input_norm(x, rows), rows)
         for block in self.blocks:
             x = block(x, rows)
-        return F.relu(self.final_norm(x, rows))
+        return F.relu(self.final_norm(x, rows), inplace=True)
 
     def _pooled(self, maps: Tensor, rows: Rows) -> Tensor:
         if self.attention is not None:

@@ -25,11 +25,11 @@ SINGLE: Final = "single"
 METHODS: Final[Mapping[str, str]] = {
     SINGLE: "a network of its own, from scratch",
     "multi": "one network with adapters for all corpora, trained together",
-    "finetune": "the source corpus's network, all of it trained on",
-    "last-layer": "the source corpus's network, a new head only",
-    "adapters": "the source corpus's network, with new adapters, batch-norms and head",
+    "finetune": "a source corpus's network, all of it trained on",
+    "last-layer": "a source corpus's network, a new head only",
+    "adapters": "a source corpus's network, with new adapters, batch-norms and head",
 }
-"""What is compared. The last three are transfer: the source corpus has no entry there."""
+"""What is compared. The last three are transfer, each corpus's from the first source that is another corpus."""
 
 PAPER: Final = (
     "The paper's abstracts report, of one network with adapters for 26 corpora: better than single training on 21 of "
@@ -65,13 +65,13 @@ class Comparison:
     Args:
         cells: method to corpus to cell.
         absent: corpora of the collection that are not built.
-        source: corpus whose network was transferred.
+        sources: of the transfer, by corpus; a corpus without one is not transferred to.
         synthetic: corpora that are twins, not speech.
     """
 
     cells: Mapping[str, Mapping[str, Cell]]
     absent: tuple[str, ...]
-    source: str
+    sources: Mapping[str, str]
     synthetic: tuple[str, ...]
 
     def markdown(self) -> str:
@@ -93,7 +93,10 @@ class Comparison:
                 f"- {method} ({METHODS[method]}): better on {better} of {len(own)}; p < 0.05 and better on"
                 f" {sum(clear)}, and worse on {len(clear) - sum(clear)}."
             )
-        lines += [f"- Source of the transfer: {self.source}.", "", PAPER]
+        for source in dict.fromkeys(self.sources.values()):
+            targets = [corpus for corpus, own in self.sources.items() if own == source]
+            lines.append(f"- Source of the transfer to {', '.join(targets)}: {source}.")
+        lines += ["", PAPER]
         if self.synthetic:
             lines.append(
                 f"SYNTHETIC, no real speech: {', '.join(self.synthetic)}. These figures say nothing of people."
@@ -105,7 +108,7 @@ class Comparison:
     def _text(self, method: str, corpus: str) -> str:
         cell = self.cells[method].get(corpus)
         if cell is None:
-            return "source"
+            return "no source"
         p = "" if cell.p is None else f", p {cell.p:.3f}"
         return f"{cell.mean:.3f} ({cell.interval[0]:.3f} to {cell.interval[1]:.3f}){p}"
 
@@ -144,7 +147,7 @@ def reproduce(
     out: str | Path,
     *,
     preset: str = "baseline",
-    source: str | None = None,
+    sources: Sequence[str] = (),
     seeds: int = 1,
     report: Callable[[int, int, str], None] | None = None,
     **overrides: Any,
@@ -158,7 +161,8 @@ def reproduce(
         data_dir: data folder.
         out: gets a model folder and predictions for each training, and ``comparison.md``.
         preset: of the settings.
-        source: corpus whose network is transferred; default: that with the most training utterances.
+        sources: corpora whose networks are transferred, each corpus taking the first that is not itself; default: the
+            two with the most training utterances.
         seeds: how often everything is trained.
         report: called with the trainings that are done, how many there are, and what is next.
         **overrides: settings that differ from the preset's.
@@ -184,16 +188,18 @@ def reproduce(
             expected="at least two", cure="run 'emoset build', or 'emoset twin' for a rehearsal",
         )  # fmt: skip
     corpora = corpus_data(built, data_dir)
-    if source is not None and source not in corpora:
-        raise unknown_name("source", source, corpora)
-    origin = source or max(corpora, key=lambda name: len(corpora[name].train))
+    for source in sources:
+        if source not in corpora:
+            raise unknown_name("source", source, corpora)
+    largest = sorted(built, key=lambda name: -len(corpora[name].train))[:2]
+    origin = {n: next((source for source in sources or largest if source != n), "") for n in built}
     tests = {name: UtteranceDataset(name, "test", data_dir=data_dir, crop="whole") for name in built}
     plan = [
         (seed, method, [name] if method != "multi" else built)
         for seed in range(seeds)
         for method in METHODS
         for name in (built if method != "multi" else built[:1])
-        if method in (SINGLE, "multi") or name != origin
+        if method in (SINGLE, "multi") or origin[name]
     ]
     predicted: dict[tuple[int, str, str], list[int]] = {}
     for done, (seed, method, members) in enumerate(plan):
@@ -203,7 +209,7 @@ def reproduce(
         place = folder / f"seed{seed}" / method / (members[0] if len(members) == 1 else "all")
         settings = Settings.preset(preset, **{**overrides, "seed": seed, "mode": _mode(method)})
         transfer = method not in (SINGLE, "multi")
-        start = folder / f"seed{seed}" / SINGLE / origin if transfer else None
+        start = folder / f"seed{seed}" / SINGLE / origin[members[0]] if transfer else None
         found = _predictions(place, settings, {name: corpora[name] for name in members}, tests, start)
         for name in members:
             predicted[seed, method, name] = found[name]
@@ -217,7 +223,8 @@ def reproduce(
         for method in METHODS
     }  # fmt: skip
     synthetic = tuple(name for name in built if tests[name].build.get("synthetic"))
-    comparison = Comparison(cells, tuple(n for n in names if n not in built), origin, synthetic)
+    transferred = {name: source for name, source in origin.items() if source}
+    comparison = Comparison(cells, tuple(n for n in names if n not in built), transferred, synthetic)
     write_whole(folder / "comparison.md", (comparison.markdown() + "\n").encode())
     if report is not None:
         report(len(plan), len(plan), "done")

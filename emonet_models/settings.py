@@ -29,6 +29,7 @@ class Settings(BaseModel):
     # The network.
     mode: Literal["scratch", "finetune", "last-layer", "adapters"] = Field("scratch", description="what learns")
     share_attention: bool = Field(False, description="mode adapters: one attention for all corpora")
+    reuse_batchnorm: bool = Field(False, description="mode adapters: take a start model's shared batch-norms, if any")
     mels: int = Field(64, ge=8, description="mel bands; the original's default is 128")
     window: float | None = Field(2.0, gt=0, description="seconds of a training crop; None: whole utterances")
     filters: int = Field(32, ge=1, description="channels of the first convolution")
@@ -159,7 +160,7 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({
         "filters": 16, "epochs": 15, "average": 0.0, "masks": 0, "speed": 0.0, "mixup": 0.0,
     }),
     "as-published": MappingProxyType({
-        "mels": 128, "input_bn": False, "dropout": (0.0, 0.5), "batch_norm_momentum": 0.99,
+        "mels": 128, "input_bn": False, "reuse_batchnorm": True, "dropout": (0.0, 0.5), "batch_norm_momentum": 0.99,
         "epochs": 50, "batch": 64, "optimizer": "sgd", "schedule": "three-stages", "learning_rate": 0.1,
         "decay_by_size": True, "weight_decay": 2e-6, "patience": 20, "average": 0.0, "masks": 0,
         "speed": 0.0, "mixup": 0.0, "evaluation": "second-half",

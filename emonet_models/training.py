@@ -78,7 +78,8 @@ def train(
     ``settings.mode`` says what learns. scratch: everything, from initial weights. finetune: everything, from the
     weights in ``start``; the network has the corpora of ``corpora`` only, as those of the start model no longer fit.
     last-layer: the heads, on the frozen body of ``start``; adapters: all that a corpus has of its own, on the frozen
-    kernels of ``start``, or kernels and all where there is no start. Both keep the start model's other corpora, whose
+    kernels of ``start``, or kernels and all where there is no start; ``reuse_batchnorm``: with the batch-norms of
+    ``start`` in place of its own. Both keep the start model's other corpora, whose
     outputs stay the same, bit by bit.
 
     Args:
@@ -182,6 +183,8 @@ def _configured(
         classes = {**trained.corpora, **classes}
         builds = {**trained.data, **builds}
     reused = trained.reuse_batchnorm if adapted else ()
+    if settings.mode == "adapters" and settings.reuse_batchnorm and begun.final_norm.core is not None:
+        reused = (*reused, *(name for name in corpora if not adapted or name not in trained.corpora))
     return Config(settings, classes, builds, reuse_batchnorm=reused), begun
 
 

@@ -180,6 +180,22 @@ def test_adapters_learn_the_kernels_only_where_there_is_no_start(tmp_path: Path)
     assert changed <= again.names_of("small")
 
 
+def test_batch_norms_of_the_start_can_be_reused(tmp_path: Path) -> None:
+    settings = Settings(**TINY, mode="adapters", reuse_batchnorm=True, average=0.0)
+    start = train(Settings(**TINY), {"large": CORPORA["large"]}, out=tmp_path / "start").network
+    first = train(settings, {"small": CORPORA["small"]}, start=tmp_path / "start", out=tmp_path / "first").network
+    assert "small" not in first.final_norm.own
+    assert torch.equal(first.pre_conv.conv.weight, start.pre_conv.conv.weight)
+    assert not torch.equal(first.pre_conv.norm.core.weight, start.pre_conv.norm.core.weight)  # nobody else uses it
+    second = train(settings, {"v1.2": CORPORA["v1.2"]}, start=tmp_path / "first", out=tmp_path / "second").network
+    assert load(tmp_path / "second")[1].reuse_batchnorm == ("small", "v1.2")
+    np.testing.assert_array_equal(outputs(second, ["small"])["small"], outputs(first, ["small"])["small"])
+    # A start without any gives the corpus its own.
+    train(settings.model_copy(update={"reuse_batchnorm": False}), CORPORA, out=tmp_path / "own")
+    more = train(settings, {"more": CORPORA["small"]}, start=tmp_path / "own").network
+    assert "more" in more.final_norm.own
+
+
 def test_last_layer_leaves_the_body_alone(tmp_path: Path) -> None:
     first = {name: CORPORA[name] for name in ("large", "v1.2")}
     start = train(Settings(**TINY), first, out=tmp_path).network
@@ -219,6 +235,7 @@ def test_rates_by_size_are_those_of_the_original() -> None:
 def test_as_published_takes_the_original_s_choices() -> None:
     settings = Settings.preset("as-published")
     assert (settings.optimizer, settings.schedule, settings.decay_by_size) == ("sgd", "three-stages", True)
+    assert settings.reuse_batchnorm
     assert (settings.evaluation, settings.epochs, settings.batch, settings.learning_rate) == (
         "second-half",
         50,

@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 import emonet_models.reproducing as reproducing
 from emonet_models.cli import app
 from emonet_models.reproducing import METHODS, reproduce
+from emonet_models.settings import Settings
 from emoset.errors import ModelError, UnknownNameError
 
-TINY: dict[str, Any] = {"preset": "quick", "filters": 1, "blocks": 1, "epochs": 1, "steps": 2, "source": "urdu"}
+TINY: dict[str, Any] = {"preset": "quick", "filters": 1, "blocks": 1, "epochs": 1, "steps": 2, "sources": ("urdu",)}
 pytestmark = pytest.mark.filterwarnings("ignore:.*SYNTHETIC")
 
 
@@ -38,7 +39,25 @@ def test_every_method_meets_every_corpus(out: Path, data_dir: Path) -> None:
     assert "SYNTHETIC, no real speech: emodb, urdu" in text
     assert "Not built: tess." in text
     assert "| urdu | " in text
-    assert text.count("source") >= 3
+    assert text.count("no source") == 3
+    assert "Source of the transfer to emodb: urdu." in text
+
+
+def test_each_corpus_takes_the_first_source_that_is_another(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = {}
+    true_train = reproducing.train
+
+    def noted(settings: Settings, corpora: Any, **options: Any) -> Any:
+        if settings.mode == "finetune":
+            started[next(iter(corpora))] = options["start"].name
+        return true_train(settings, corpora, **options)
+
+    monkeypatch.setattr(reproducing, "train", noted)
+    found = reproduce(["emodb", "urdu"], data_dir, tmp_path, **{**TINY, "sources": ()})
+    assert started == found.sources == {"emodb": "urdu", "urdu": "emodb"}
+    assert all(len(cells) == 2 for cells in found.cells.values())
 
 
 def test_what_is_done_is_not_done_again(out: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,16 +83,16 @@ def test_other_settings_do_not_mix_with_what_is_there(out: Path, data_dir: Path)
 
 def test_too_little_and_unknown_names_are_refused(data_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"1 of 2 corpora are built; expected at least two"):
-        reproduce(["emodb", "tess"], data_dir, tmp_path, **{**TINY, "source": None})
+        reproduce(["emodb", "tess"], data_dir, tmp_path, **{**TINY, "sources": ()})
     with pytest.raises(UnknownNameError, match=r"unknown corpus 'emodbb'"):
         reproduce(["emodb", "urdu", "emodbb"], data_dir, tmp_path, **TINY)
     with pytest.raises(UnknownNameError, match=r"unknown source 'urd'"):
-        reproduce(["emodb", "urdu"], data_dir, tmp_path, **{**TINY, "source": "urd"})
+        reproduce(["emodb", "urdu"], data_dir, tmp_path, **{**TINY, "sources": ("urdu", "urd")})
 
 
 def test_the_command_prints_the_table(out: Path, data_dir: Path) -> None:
     options = ["--collection", "emodb,urdu", "--data", str(data_dir), "--out", str(out), "--preset", "quick", "--quiet"]
-    given = [f"{name}={value}" for name, value in TINY.items() if name not in ("preset", "source")]
+    given = [f"{name}={value}" for name, value in TINY.items() if name not in ("preset", "sources")]
     run = CliRunner().invoke(
         app, ["reproduce", *options, "--source", "urdu", *(part for text in given for part in ("--set", text))]
     )
