@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 import emoset
-from emonet_models import Settings, predict_probabilities, train
+from emonet_models import CorpusData, Settings, predict_probabilities, train
 from emonet_models.batches import FromDataset
 from emoset.benchmarking.metrics import accuracy, confusion_matrix, uar
 from emoset.torch import UtteranceDataset
@@ -75,7 +75,8 @@ def main() -> None:
 def run(settings: Settings, parts: list[UtteranceDataset], classes: tuple[str, ...]) -> dict[str, Any]:
     """One seed: its best epoch, and what that makes of the test split."""
     wall, cpu = time.perf_counter(), time.process_time()
-    result = train(settings, FromDataset(parts[0]), FromDataset(parts[1]), classes)
+    data = CorpusData(FromDataset(parts[0]), FromDataset(parts[1]), classes)
+    result = train(settings, {parts[0].name: data})
     seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
     found = predict_probabilities(result.network, settings, (wave for wave, _ in FromDataset(parts[2]))).argmax(1)
     truth = parts[2].labels

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emonet_models import EmoNet, Settings, predict_probabilities, train
+from emonet_models import CorpusData, EmoNet, Settings, predict_probabilities, train
 from emonet_models.weights import tensors
 
 SECONDS, RATE, CLASSES = 2.0, 16_000, 4
@@ -146,15 +146,15 @@ def ratios(steps: int, batch: int, rounds: int) -> list[str]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rng = np.random.default_rng(0)
     waves = rng.normal(0, 0.1, (steps * batch, round(SECONDS * RATE))).astype(np.float32)
-    classes = [str(number) for number in range(CLASSES)]
     utterances = [(wave, row % CLASSES) for row, wave in enumerate(waves)]
+    corpora = {"made-up": CorpusData(utterances, utterances[:CLASSES], [str(number) for number in range(CLASSES)])}
     audio, labels = torch.from_numpy(waves), torch.arange(len(waves)) % CLASSES
     check_is_the_same(EmoNet(Settings(), {"x": CLASSES}), audio[:4])
     plainly = {"masks": 0, "speed": 0.0, "mixup": 0.0, "average": 0.0, "epochs": 1, "batch": batch, "window": SECONDS}
 
     def ours(mode: str) -> None:
         with tempfile.TemporaryDirectory() as out:
-            train(Settings(mode=mode, **plainly), utterances, utterances[:CLASSES], classes, out, corpus="made-up")
+            train(Settings(mode=mode, **plainly), corpora, out=out)
 
     times: dict[str, list[float]] = {"plain loop": [], "scratch": [], "adapters": []}
     for number in range(rounds + 1):

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from emonet_models.training import Epoch, TrainingResult, train
     from emonet_models.weights import load, save
 
-_PLACES = {
+__all__ = [
+    "Baseline", "CorpusData", "EmoNet", "Epoch", "Settings", "TrainingResult", "convert", "from_keras_variables",
+    "load", "predict_probabilities", "save", "train",
+]  # fmt: skip
+
+_HOMES = {
     "Baseline": "baseline",
     "CorpusData": "batches",
     "EmoNet": "network",
@@ -34,26 +39,11 @@ _PLACES = {
     "train": "training",
 }
 
-__all__ = [
-    "Baseline",
-    "CorpusData",
-    "EmoNet",
-    "Epoch",
-    "Settings",
-    "TrainingResult",
-    "convert",
-    "from_keras_variables",
-    "load",
-    "predict_probabilities",
-    "save",
-    "train",
-]
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _HOMES:
         raise AttributeError(f"module 'emonet_models' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"emonet_models.{_PLACES[name]}"), name)
+    return getattr(importlib.import_module(f"emonet_models.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emonet_models import weights
-from emonet_models.batches import Wave
+from emonet_models.batches import CorpusData, Wave
 from emonet_models.evaluation import predict_probabilities
 from emonet_models.network import EmoNet
 from emonet_models.settings import Settings
@@ -51,36 +51,31 @@ class Baseline:
         **overrides: Any,
     ) -> None:
         self._network: EmoNet | None = None
-        self._classes: tuple[str, ...] = ()
-        self._fixed = folder is not None
-        self._out = out
-        self._corpus: str | None = None
-        if folder is not None:
-            if overrides:
-                got = f"settings {', '.join(overrides)} beside a model folder"
-                raise ModelError(got, where=str(folder), expected="one or the other")
-            self._network, config = weights.load(folder)
-            if corpus is None and len(config.corpora) > 1:
-                got, expected = "the model has several corpora", f"corpus=: one of {', '.join(config.corpora)}"
-                raise ModelError(got, where=str(folder), expected=expected)
-            if corpus is not None and corpus not in config.corpora:
-                raise unknown_name("corpus", corpus, config.corpora, f"name one that {folder} has")
-            self._corpus = corpus or next(iter(config.corpora))
-            self.settings, self._classes = config.settings, config.corpora[self._corpus]
-            self.name = f"EmoNet ResNet ({Path(folder).name})"
-            return
-        if corpus is not None:
-            got = f"corpus {corpus!r} without a model folder"
-            raise ModelError(got, expected="folder= of a trained model", cure="leave corpus out: fit takes the data's")
-        self.settings = Settings.preset(preset, **overrides)
-        shown = [preset] if preset != "baseline" else []
-        shown += [f"{key}={value}" for key, value in overrides.items()]
-        self.name = "EmoNet ResNet" + (f" ({', '.join(shown)})" if shown else "")
-
-    @property
-    def classes(self) -> tuple[str, ...]:
+        self._corpus, self._out = "corpus", out
+        self.classes: tuple[str, ...] = ()
         """Class names in the order of ``predict_proba``'s columns; empty before ``fit``."""
-        return self._classes
+        self._fixed = folder is not None
+        if folder is None:
+            if corpus is not None:
+                got, cure = f"corpus {corpus!r} without a model folder", "leave corpus out: fit takes the data's"
+                raise ModelError(got, expected="folder= of a trained model", cure=cure)
+            self.settings = Settings.preset(preset, **overrides)
+            shown = [preset] if preset != "baseline" else []
+            shown += [f"{key}={value}" for key, value in overrides.items()]
+            self.name = "EmoNet ResNet" + (f" ({', '.join(shown)})" if shown else "")
+            return
+        if overrides:
+            got = f"settings {', '.join(overrides)} beside a model folder"
+            raise ModelError(got, where=str(folder), expected="one or the other")
+        self._network, config = weights.load(folder)
+        if corpus is None and len(config.corpora) > 1:
+            got, expected = "the model has several corpora", f"corpus=: one of {', '.join(config.corpora)}"
+            raise ModelError(got, where=str(folder), expected=expected)
+        if corpus is not None and corpus not in config.corpora:
+            raise unknown_name("corpus", corpus, config.corpora, f"name one that {folder} has")
+        self._corpus = corpus or next(iter(config.corpora))
+        self.settings, self.classes = config.settings, config.corpora[self._corpus]
+        self.name = f"EmoNet ResNet ({Path(folder).name})"
 
     def fit(self, train: Dataset, validation: Dataset) -> Baseline:
         """Train; with a model folder, only check that its classes are those of the data.
@@ -97,12 +92,12 @@ class Baseline:
         """
         names = tuple(train.features["label"].names)
         if self._fixed:
-            _same(names, self._classes, "training set", "the model")
+            _same(names, self.classes, "training set", "the model")
             return self
         _same(tuple(validation.features["label"].names), names, "validation set", "the training set")
         sets = [[(wave, int(row["label"])) for row, wave in _waves(part)] for part in (train, validation)]
-        result = run_training(self.settings, sets[0], sets[1], names, self._out)
-        self._network, self._classes = result.network, names
+        data = CorpusData(sets[0], sets[1], names)
+        self._network, self.classes = run_training(self.settings, {self._corpus: data}, out=self._out).network, names
         return self
 
     def predict(self, test: Dataset) -> list[str]:
@@ -117,7 +112,7 @@ class Baseline:
         Raises:
             ModelError: there is no trained network yet.
         """
-        return [self._classes[index] for index in self.predict_proba(test).argmax(1)]
+        return [self.classes[index] for index in self.predict_proba(test).argmax(1)]
 
     def predict_proba(self, test: Dataset) -> npt.NDArray[np.float64]:
         """Class probabilities of every utterance.
@@ -141,9 +136,9 @@ def _waves(dataset: Dataset) -> Iterator[tuple[dict[str, Any], Wave]]:
         yield row, np.asarray(row["audio"]["array"], dtype=np.float32)
 
 
-def _same(found: Sequence[str], own: Sequence[str], where: str, owner: str) -> None:
+def _same(found: tuple[str, ...], own: tuple[str, ...], where: str, owner: str) -> None:
     """Refuse class lists that differ."""
-    if tuple(found) == tuple(own):
+    if found == own:
         return
     extra, absent = sorted(set(found) - set(own)), sorted(set(own) - set(found))
     parts = [f"{', '.join(extra)} not in {owner}"] if extra else []

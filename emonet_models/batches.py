@@ -1,7 +1,9 @@
-"""From utterances to batches: order, crops, augmentation and the windows of evaluation."""
+"""From utterances to batches: checks, order, crops, augmentation and the windows of evaluation."""
 
 from __future__ import annotations
 
+import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -46,6 +48,7 @@ class CorpusData:
     build: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Order:
     """The order in which the utterances of a corpus come: pass after pass, each shuffled anew.
 
@@ -63,19 +66,74 @@ class Order:
         [(0, 4), (0, 4), (1, 4), (1, 4), (2, 4)]
     """
 
-    def __init__(self, count: int, batch: int, seed: Sequence[int]) -> None:
-        self.count, self.batch, self.seed = count, batch, tuple(seed)
-        self.steps = max(count // batch, 1)
+    count: int
+    batch: int
+    seed: Sequence[int]
+
+    @property
+    def steps(self) -> int:
         """Batches in a pass."""
-        self._shuffled: tuple[int, Rows] | None = None
+        return max(self.count // self.batch, 1)
 
     def __call__(self, step: int) -> tuple[int, Rows]:
         """The number of the pass, from 0 on, and the indexes of the utterances of a step."""
         number, place = divmod(step, self.steps)
-        if self._shuffled is None or self._shuffled[0] != number:
-            rows: Rows = np.random.default_rng([*self.seed, number]).permutation(self.count)
-            self._shuffled = number, rows
-        return number, self._shuffled[1][place * self.batch : (place + 1) * self.batch]
+        rows: Rows = np.random.default_rng([*self.seed, number]).permutation(self.count)
+        return number, rows[place * self.batch : (place + 1) * self.batch]
+
+
+class Corpus:
+    """A corpus in training: every waveform and label has been looked at.
+
+    Args:
+        name: of the corpus.
+        data: its sets.
+        order: in which training takes its utterances.
+        first: number of its first utterance. No two of all corpora have the same one, so no two are augmented alike.
+
+    Raises:
+        ModelError: an empty set, a class without a training example, a waveform that is none, or a label too many.
+
+    Example:
+        >>> wave = np.zeros(16_000, np.float32)
+        >>> data = CorpusData([(wave, 0), (wave, 1)], [(wave, 0)], ("anger", "joy"))
+        >>> Corpus("emodb", data, Order(2, 16, (0,))).labels
+        array([0, 1])
+    """
+
+    def __init__(self, name: str, data: CorpusData, order: Order, first: int = 0) -> None:
+        self.train, self.validation, self.classes = data.train, data.validation, len(data.classes)
+        self.order, self.first = order, first
+        self.labels, training = _labels(data.train, self.classes, f"{name}, training set")
+        self.truth, validation = _labels(data.validation, self.classes, f"{name}, validation set")
+        self.mark = {"training": training, "validation": validation}
+        """What tells these data from others."""
+        counts = np.bincount(self.labels, minlength=self.classes)
+        if absent := [name for name, count in zip(data.classes, counts, strict=True) if count == 0]:
+            got, cure = f"no example of {', '.join(absent)}", "leave the class out, or train on another split"
+            raise ModelError(got, where=f"{name}, training set", expected="one of every class", cure=cure)
+
+
+def _labels(utterances: Utterances, classes: int, where: str) -> tuple[npt.NDArray[np.int64], str]:
+    """The labels, and a hash of them and of the waveforms."""
+    if len(utterances) == 0:
+        raise ModelError("no utterances", where=where, expected="at least one", cure="build the corpus again")
+    labels = np.empty(len(utterances), dtype=np.int64)
+    digest = hashlib.sha256()
+    for row, (wave, label) in enumerate(utterances):
+        item = f"{where}, item {row}"
+        if wave.dtype != np.float32 or wave.ndim != 1 or not np.isfinite(wave).all():
+            shown = f"a waveform of {wave.dtype}, shape {wave.shape}"
+            shown += ", with values that are no numbers" if wave.dtype == np.float32 and wave.ndim == 1 else ""
+            raise ModelError(shown, where=item, expected="finite float32 of shape (samples,)")
+        if not len(wave):
+            raise ModelError("a waveform without samples", where=item, expected="one or more", cure="leave it out")
+        if not 0 <= label < classes:
+            raise ModelError(f"label {label}", where=item, expected=f"0 to {classes - 1} for {classes} classes")
+        labels[row] = label
+        # A checksum, as fast as memory: this tells other data, it does not guard against forged ones.
+        digest.update(f"{int(label)} {len(wave)} {zlib.crc32(np.ascontiguousarray(wave).data)}\n".encode())
+    return labels, f"{len(labels)} utterances, {digest.hexdigest()[:16]}"
 
 
 def stack(waves: Sequence[Wave], samples: int | None = None) -> Tensor:
@@ -177,10 +235,8 @@ def augment(logmel: Tensor, targets: Tensor, settings: Settings, rng: np.random.
     if settings.masks:
         for map_, mean in zip(logmel, logmel.mean((1, 2)), strict=True):
             for _ in range(settings.masks):
-                start, width = _span(mels, settings.mask_mels, rng)
-                map_[start : start + width] = mean
-                start, width = _span(frames, settings.mask_frames, rng)
-                map_[:, start : start + width] = mean
+                map_[_span(mels, settings.mask_mels, rng)] = mean
+                map_[:, _span(frames, settings.mask_frames, rng)] = mean
     if settings.mixup:
         share = torch.from_numpy(rng.beta(settings.mixup, settings.mixup, len(logmel)).astype(np.float32))
         share = share.to(logmel.device)
@@ -193,9 +249,10 @@ def augment(logmel: Tensor, targets: Tensor, settings: Settings, rng: np.random.
     return logmel, targets
 
 
-def _span(size: int, widest: int, rng: np.random.Generator) -> tuple[int, int]:
+def _span(size: int, widest: int, rng: np.random.Generator) -> slice:
     width = int(rng.integers(0, min(widest, size) + 1))
-    return int(rng.integers(0, size - width + 1)), width
+    start = int(rng.integers(0, size - width + 1))
+    return slice(start, start + width)
 
 
 class FromDataset(Sequence[tuple[Wave, int]]):

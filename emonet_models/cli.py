@@ -2,50 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from emoset.cli import run
+from emoset.cli import DataDir, Quiet, run
 from emoset.errors import EmosetError, ModelError, unknown_name
+from emoset.progress import Progress as Bar
 
 app = typer.Typer(
     help="EmoNet's baseline for speech emotion recognition.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
 )  # fmt: skip
-_out = Console()
 
-
-@app.callback()
-def _root() -> None:
-    pass
+Preset = Annotated[str, typer.Option(help="baseline, quick (for a first look) or as-published.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of any other setting; repeatable.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace the model that the folder holds.")]
 
 
 @app.command("train", epilog="Example: emonet train emodb urdu --data data --out runs/both --mode adapters")
 def train_(
     corpora: Annotated[list[str], typer.Argument(help="Corpora or variants that are built in the data folder.")],
     out: Annotated[Path, typer.Option(help="Model folder: weights, settings and the course of training.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
-    ] = None,
+    data: DataDir = None,
     labels: Annotated[str, typer.Option(help="label, emotion, arousal or valence.")] = "label",
-    preset: Annotated[str, typer.Option(help="baseline, quick (for a first look) or as-published.")] = "baseline",
+    preset: Preset = "baseline",
     mode: Annotated[str | None, typer.Option(help="scratch, finetune, last-layer or adapters.")] = None,
     start: Annotated[Path | None, typer.Option(help="Model folder to start from.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, crops and augmentation.")] = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default: the preset's.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall-clock limit; the schedule is squeezed into it.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE of any other setting; repeatable.")
-    ] = None,
+    set_: Set = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: what there is.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.")] = None,
+    threads: Threads = None,
     resume: Annotated[bool, typer.Option(help="Go on with the training that the folder holds.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace the model that the folder holds.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model on one corpus or several; the epoch is chosen on the validation splits, no test split is read."""
     import torch
@@ -59,15 +55,15 @@ def train_(
         torch.set_num_threads(threads)
     if device not in (None, "cpu", "cuda"):
         raise unknown_name("device", str(device), ("cpu", "cuda"))
-    named = {"epochs": epochs, "minutes": minutes, "mode": mode}
+    named = {"seed": seed, "epochs": epochs, "minutes": minutes, "mode": mode}
     given = {key: value for key, value in named.items() if value is not None}
-    settings = Settings.preset(preset, **{"seed": seed, **given, **_pairs(set_ or [])})
+    settings = Settings.preset(preset, **{**given, **_pairs(set_)})
     if (out / CONFIG).exists() and not (overwrite or resume):
         cure = "name another folder, or add --resume or --overwrite"
         raise ModelError("a model is already there", where=str(out), cure=cure)
     stages = 3 if settings.schedule == "three-stages" else 1
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
-    with Progress(*columns, console=_out, disable=quiet) as progress:
+    with Progress(*columns, disable=quiet) as progress:
         task = progress.add_task(f"training on {', '.join(corpora)}", total=stages * settings.epochs, told="")
 
         def report(epoch: Epoch) -> None:
@@ -76,32 +72,28 @@ def train_(
 
         result = train(
             settings, corpus_data(corpora, data, labels), out=out, start=start, resume=resume,
-            device="cuda" if device == "cuda" else "cpu" if device == "cpu" else None, report=report,
+            device=cast(Any, device), report=report,
         )  # fmt: skip
     best, last = result.best, result.epochs[-1]
-    _out.print(f"best epoch {best.epoch} of {last.epoch}: validation UAR {best.validation_uar:.3f}", highlight=False)
-    _out.print(f"{last.seconds:.0f} s, {last.cpu_seconds:.0f} s of CPU", highlight=False)
-    _out.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+    typer.echo(f"best epoch {best.epoch} of {last.epoch}: validation UAR {best.validation_uar:.3f}")
+    typer.echo(f"{last.seconds:.0f} s, {last.cpu_seconds:.0f} s of CPU")
+    typer.echo(f"wrote {out}")
 
 
 @app.command("reproduce", epilog="Example: emonet reproduce --collection emoset26 --data data --out runs/paper")
 def reproduce_(
     out: Annotated[Path, typer.Option(help="Folder for models, predictions and the table; run again to go on.")],
     collection: Annotated[str, typer.Option(help="Collection or corpora, separated by commas.")] = "emoset26",
-    data: Annotated[
-        Path | None, typer.Option(help="Data folder; default: $EMOSET_HOME, else the user's cache.")
-    ] = None,
-    preset: Annotated[str, typer.Option(help="baseline, quick or as-published.")] = "baseline",
+    data: DataDir = None,
+    preset: Preset = "baseline",
     source: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Corpus whose network is transferred; repeatable, the first other one counts. Default: the largest."
-        ),
+        typer.Option(help="Corpus to transfer from; repeatable, the first other one counts. Default: the largest."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How often everything is trained.")] = 1,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of any setting; repeatable.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    set_: Set = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
 ) -> None:
     """The paper's experiment on what is built: single, multi-corpus and transfer training, and a table."""
     import torch
@@ -111,7 +103,7 @@ def reproduce_(
     if threads is not None:
         torch.set_num_threads(threads)
     names = collection.split(",")
-    with Progress(console=_out, disable=quiet) as progress:
+    with Progress(disable=quiet) as progress:
         task = progress.add_task("begins", total=None)
 
         def report(done: int, total: int, what: str) -> None:
@@ -119,10 +111,10 @@ def reproduce_(
 
         found = reproduce(
             names if len(names) > 1 else collection, data, out, preset=preset, sources=source or (), seeds=seeds,
-            report=report, **_pairs(set_ or []),
+            report=report, **_pairs(set_),
         )  # fmt: skip
-    _out.print(found.markdown(), markup=False, highlight=False, soft_wrap=True)
-    _out.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+    typer.echo(found.markdown())
+    typer.echo(f"wrote {out}")
 
 
 @app.command("predict", epilog="Example: emonet predict recordings/ --model runs/emodb --out found.csv")
@@ -132,7 +124,7 @@ def predict_(
     corpus: Annotated[str | None, typer.Option(help="Whose classes, if the model knows several corpora.")] = None,
     out: Annotated[Path | None, typer.Option(help="A .csv or .json file; default: CSV to the screen.")] = None,
     embeddings: Annotated[bool, typer.Option(help="Write the features before the head as well.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Class probabilities of audio files of any rate, length, channel count and container."""
     from emonet_models.network import EmoNet
@@ -144,22 +136,19 @@ def predict_(
     network = EmoNet.from_pretrained(model)
     name, found = corpus_of(network, corpus), audio_files(files)
     predictions = []
-    with Progress(console=Console(stderr=True), disable=quiet or out is None) as progress:
-        task = progress.add_task("listening", total=len(found))
+    with Bar("listening", len(found), show=not quiet and out is not None) as bar:
         for prediction in predict(network, found, name, embeddings=embeddings):
             predictions.append(prediction)
-            progress.update(task, advance=1)
+            bar.advance()
     text = table(predictions, network.classes[name], as_json=out is not None and out.suffix == ".json")
     if out is None:
         typer.echo(text, nl=False)
     else:
         write_whole(out, text.encode())
-        _out.print(f"wrote {out}: {len(predictions)} files", markup=False, highlight=False, soft_wrap=True)
+        typer.echo(f"wrote {out}: {len(predictions)} files")
     if bad := [prediction for prediction in predictions if prediction.error]:
-        raise ModelError(
-            f"{len(bad)} of {len(predictions)} files could not be read, first {bad[0].error}",
-            cure="the other files are in the table",
-        )
+        got = f"{len(bad)} of {len(predictions)} files could not be read, first {bad[0].error}"
+        raise ModelError(got, cure="the other files are in the table")
 
 
 @app.command("convert", epilog="Example: emonet convert shared_model.h5 --mels 64 --out model")
@@ -171,7 +160,7 @@ def convert_(
     classes: Annotated[
         list[str] | None, typer.Option(help="CORPUS=NAME,NAME,... of its classes, in their order; repeatable.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace the model that the folder holds.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert weights of the original EmoNet; what cannot be proved of them is refused."""
     from emonet_models.converting import convert
@@ -180,13 +169,12 @@ def convert_(
     for text in classes or []:
         corpus, equals, names = text.rpartition("=")
         if not equals:
-            raise EmosetError(
-                f"--classes {text!r}", expected="CORPUS=NAME,NAME,...", cure="see 'emonet convert --help'"
-            )
+            cure = "see 'emonet convert --help'"
+            raise EmosetError(f"--classes {text!r}", expected="CORPUS=NAME,NAME,...", cure=cure)
         named[corpus] = tuple(name.strip() for name in names.split(","))
-    network = convert(weights, out, mels=mels, window=window, classes=named or None, overwrite=overwrite)
+    network = convert(weights, out, mels=mels, window=window, classes=named, overwrite=overwrite)
     corpora = ", ".join(f"{name} ({count} classes)" for name, count in network.corpora.items())
-    _out.print(f"wrote {out}: {corpora}", markup=False, highlight=False, soft_wrap=True)
+    typer.echo(f"wrote {out}: {corpora}")
 
 
 @app.command("params")
@@ -197,12 +185,10 @@ def params_() -> None:
     typer.echo(str(parameter_table()))
 
 
-def _pairs(texts: list[str]) -> dict[str, Any]:
+def _pairs(texts: list[str] | None) -> dict[str, Any]:
     """NAME=VALUE texts as settings; values are read as JSON where they are JSON."""
-    import json
-
     found: dict[str, Any] = {}
-    for text in texts:
+    for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals:
             raise EmosetError(f"--set {text!r}", expected="NAME=VALUE", cure="see 'emonet train --help'")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from emonet_models.hdf5 import Array, read_hdf5
 from emonet_models.layers import POOL, key_of
@@ -18,13 +19,13 @@ from emonet_models.settings import Settings
 from emonet_models.weights import CONFIG, Config, load, save, tensors
 from emoset.errors import ModelError, unknown_name
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-_DENSE: Final = {"weight": "kernel:0", "bias": "bias:0"}
-_NORM: Final = {
+_PARTS: Final = {"weight": "kernel:0", "bias": "bias:0", "W": "W:0", "b": "b:0", "u": "u:0"}
+_NORM_PARTS: Final = {
     "weight": "gamma:0", "bias": "beta:0", "running_mean": "moving_mean:0", "running_var": "moving_variance:0",
 }  # fmt: skip
-_ATTENTION: Final = {"W": "W:0", "b": "b:0", "u": "u:0"}
+_DENSE: Final = {"kernel:0": 2, "bias:0": 1}
+_NORM: Final = dict.fromkeys(_NORM_PARTS.values(), 1)
+"""Variables of a dense layer and of a batch-norm, with their numbers of axes."""
 
 
 def convert(
@@ -34,7 +35,6 @@ def convert(
     mels: int,
     window: float | None = None,
     classes: Mapping[str, Sequence[str]] | None = None,
-    rename: Mapping[str, str] | None = None,
     overwrite: bool = False,
     **overrides: Any,
 ) -> EmoNet:
@@ -50,7 +50,6 @@ def convert(
         window: seconds; has to be given for ``avgpool``. None: whole utterances.
         classes: names of each corpus's classes, in the order of the outputs: the original sorts them. The corpus is
             named as in the file. Without them the classes are named "0", "1" and so on.
-        rename: corpora as in the file, with the names that they get.
         overwrite: replace the model that ``out`` holds.
         **overrides: further settings, on top of the preset ``as-published``.
 
@@ -60,7 +59,7 @@ def convert(
     Raises:
         ModelError: the file cannot be read, is not a network of this kind, lacks a variable or holds one too many, or
             contradicts what was given; or h5py is not installed.
-        UnknownNameError: ``classes``, ``rename`` or the settings name what does not exist.
+        UnknownNameError: ``classes`` or the settings name what does not exist.
 
     Source: EmoNet, weight files.
 
@@ -70,21 +69,20 @@ def convert(
         ...
         emoset.errors.ModelError: shared_model.h5: cannot be read (No such file or directory). To do: copy ...
     """
-    path, out = Path(path), Path(out)
+    path, out, where = Path(path), Path(out), str(path)
     if (out / CONFIG).exists() and not overwrite:
         raise ModelError("a model is already there", where=str(out), cure="name another folder, or add --overwrite")
     variables, digest = read_hdf5(path)
-    where = str(path)
-    layout = Layout.of({name: value.shape for name, value in variables.items()}, where)
+    layout = Layout.of(variables, where)
     settings = _settings(layout, {"mels": mels, "window": window, **overrides}, where)
-    with torch.device("meta"):  # before anything of a size that a damaged file claims is made
-        _check(EmoNet(settings, layout.classes, reuse_batchnorm=layout.reused), layout, variables, where)
-    network = EmoNet(settings, layout.classes, reuse_batchnorm=layout.reused)
-    _fill(network, layout, variables, where)
-    network, names = _named(network, layout, classes or {}, rename or {}, where)
+    for device in ("meta", "cpu"):  # at first without memory: a damaged file may claim any size
+        with torch.device(device):
+            network = EmoNet(settings, layout.classes, reuse_batchnorm=layout.reused)
+        _same_features(network, layout, where)
+        layout.fill(network, variables, where)
+    names = _class_names(layout, classes or {}, where)
     data = {"converted from": {"file": path.name, "sha256": digest}}
-    config = Config(settings, names, data, reuse_batchnorm=tuple(c for c in network.corpora if c in network.reused))
-    save(out, tensors(network), config)
+    save(out, tensors(network), Config(settings, names, data, reuse_batchnorm=layout.reused))
     return load(out)[0]
 
 
@@ -108,13 +106,12 @@ def from_keras_variables(network: EmoNet, variables: Mapping[str, Array]) -> Non
         emoset.errors.ModelError: Keras variables: no output layer with the two layers before it; expected ...
     """
     where = "Keras variables"
-    layout = Layout.of({name: value.shape for name, value in variables.items()}, where)
+    layout = Layout.of(variables, where)
     if layout.classes != network.corpora:
-        told = {"corpora and classes": layout.classes, "expected": network.corpora}
-        got, expected = (", ".join(f"{c} {n}" for c, n in value.items()) for value in told.values())
+        got, expected = (", ".join(f"{c} {n}" for c, n in told.items()) for told in (layout.classes, network.corpora))
         cure = "make the network for the corpora of the variables"
         raise ModelError(f"corpora and classes {got}", where=where, expected=expected, cure=cure)
-    _fill(network, layout, variables, where)
+    layout.fill(network, variables, where)
 
 
 @dataclass(frozen=True)
@@ -127,8 +124,7 @@ class Layout:
         classes: number of classes of each corpus.
         adapted: whether corpora have adapters.
         reused: corpora of an adapted network that use the shared batch-norms.
-        attention: None (``avgpool``), "shared" or "own".
-        input_bn: whether there is a batch-norm on the input.
+        settings: ``share_attention``, ``classifier`` and ``input_bn``.
         width: channels of the first convolution.
         features: values that a head gets.
     """
@@ -137,18 +133,17 @@ class Layout:
     heads: Mapping[str, str]
     classes: Mapping[str, int]
     adapted: bool
-    reused: frozenset[str]
-    attention: str | None
-    input_bn: bool
+    reused: tuple[str, ...]
+    settings: Mapping[str, Any]
     width: int
     features: int
 
     @classmethod
-    def of(cls, shapes: Shapes, where: str) -> Layout:
+    def of(cls, variables: Mapping[str, Array], where: str) -> Layout:
         """Infer the layout.
 
         Args:
-            shapes: Keras name of each variable, with its shape, in the order of the layers.
+            variables: Keras name to array, in the order of the layers.
             where: file, for messages.
 
         Returns:
@@ -162,119 +157,143 @@ class Layout:
             >>> shapes |= {"E_dense/kernel:0": (8, 4), "E_dense/bias:0": (4,)}
             >>> norms = ("gamma:0", "beta:0", "moving_mean:0", "moving_variance:0")
             >>> shapes |= {f"E_dense_batchnorm/{name}": (4,) for name in norms}
-            >>> Layout.of(shapes, "file").classes
+            >>> Layout.of({name: np.zeros(shape) for name, shape in shapes.items()}, "file").classes
             {'E': 7}
         """
-        layers: dict[str, dict[str, tuple[int, ...]]] = {}
-        for name, shape in shapes.items():
+        layers: dict[str, dict[str, int]] = {}
+        for name, value in variables.items():
             layer, _, part = name.rpartition("/")
-            layers.setdefault(layer, {})[part] = tuple(shape)
+            # Of what else has a wrong shape, `fill` tells more.
+            layers.setdefault(layer, {})[part] = value.ndim if part in ("kernel:0", "gamma:0") else 1
 
-        convolutions = _convolutions(layers)
+        def kernel(layer: str) -> tuple[int, ...]:
+            return variables[f"{layer}/kernel:0"].shape
+
+        numbered = [name for name in layers if re.fullmatch(r"conv2d(_\d+)?", name) and layers[name] == {"kernel:0": 4}]
+        # By number: a session that built several networks does not start at 0.
+        convolutions = sorted((c for c in numbered if kernel(c)[:2] == (3, 3)), key=lambda c: int(c[7:] or 0))
         if not convolutions:
             raise ModelError("no 3x3 convolution named conv2d", where=where, expected="a ResNet of EmoNet's")
-        first, heads = convolutions[0], _heads(layers)
-        if not heads:
+        first = convolutions[0]
+        corpora = _heads(layers, f"{first}_adapter")
+        if not corpora:
             expected = "<corpus>_dense, <corpus>_dense_batchnorm and <corpus>"
             raise ModelError("no output layer with the two layers before it", where=where, expected=expected)
 
-        corpora: dict[str, str] = {}
-        for head in heads:
-            # Base tasks of an avgpool model with initial weights: adapters of "X", but a head "X_1".
-            base = head.removesuffix("_1")
-            moved = f"{head}_{first}_adapter" not in layers and f"{base}_{first}_adapter" in layers
-            corpora[base if moved and base not in heads else head] = head
-        adapted = {corpus for corpus in corpora if f"{corpus}_{first}_adapter" in layers}
+        def having(layer: str) -> set[str]:
+            return {corpus for corpus in corpora if f"{corpus}_{layer}" in layers}
+
+        adapted, owners = having(f"{first}_adapter"), having(f"{first}_batch_normalization")
+        attended = having("2d_attention")
         if adapted and adapted != set(corpora):
             got = f"adapters for {', '.join(sorted(adapted))}, none for {', '.join(sorted(set(corpora) - adapted))}"
             raise ModelError(got, where=where, expected="adapters for all corpora or for none")
-        owners = {corpus for corpus in adapted if f"{corpus}_{first}_batch_normalization" in layers}
-        if "core" in owners and owners != adapted:
+        if adapted and "core" in owners and owners != adapted:
             got = "batch-norms that may be shared or a corpus's own: a corpus is named 'core', and others have none"
             raise ModelError(got, where=where, expected="batch-norms of every corpus")
-        attended = {corpus for corpus in adapted if f"{corpus}_2d_attention" in layers}
-        shared = "core_2d_attention" in layers and attended != adapted
-        outputs = {corpus: layers[head]["kernel:0"][-1] for corpus, head in corpora.items()}
+        # A corpus may be named "core": where all have their own, there is none to share.
+        shared = "core_2d_attention" in layers and not (adapted and attended == adapted)
+        settings = {
+            "share_attention": bool(adapted) and shared,
+            "classifier": "FCNAttention" if shared or (adapted and attended) else "avgpool",
+            "input_bn": "core_input_batch_normalization" in layers or bool(having("input_batch_normalization")),
+        }
+        outputs = {corpus: kernel(head)[-1] for corpus, head in corpora.items()}
         return cls(
-            convolutions=convolutions,
+            convolutions=tuple(convolutions),
             heads=corpora,
             classes={corpus: 2 if units == 1 else units for corpus, units in outputs.items()},
             adapted=bool(adapted),
-            reused=frozenset(adapted - owners),
-            attention="shared"
-            if shared or ("core_2d_attention" in layers and not adapted)
-            else "own"
-            if attended
-            else None,
-            input_bn=any(f"{name}_input_batch_normalization" in layers for name in (*corpora, "core")),
-            width=layers[first]["kernel:0"][-1],
-            features=layers[f"{next(iter(corpora.values()))}_dense"]["kernel:0"][0],
+            reused=tuple(corpus for corpus in corpora if corpus in adapted - owners),
+            settings=settings,
+            width=kernel(first)[-1],
+            features=kernel(f"{next(iter(corpora.values()))}_dense")[0],
         )
 
-    def variables(self, network: EmoNet) -> dict[str, str]:
-        """Which Keras variable belongs to each tensor of a network.
+    def fill(self, network: EmoNet, variables: Mapping[str, Array], where: str) -> None:
+        """Copy the variables into a network, if they are exactly its own.
 
         Args:
             network: with these corpora.
+            variables: Keras name to array.
+            where: file, for messages.
 
-        Returns:
-            Name of the network's tensor, as in ``tensors(network)``, to name of the variable.
+        Raises:
+            ModelError: names or shapes differ, or values cannot be weights.
         """
-        layers: dict[str, tuple[str, Mapping[str, str]]] = {}
-        for unit, keras in zip(_units(network), self.convolutions, strict=True):
-            layers[f"{unit}.conv"] = (keras, _DENSE)
-            layers[f"{unit}.norm.core"] = (f"core_{keras}_batch_normalization", _NORM)
-            for corpus in self.heads:
-                layers[f"{unit}.adapters.{key_of(corpus)}"] = (f"{corpus}_{keras}_adapter", _DENSE)
-                layers[f"{unit}.norm.own.{key_of(corpus)}"] = (f"{corpus}_{keras}_batch_normalization", _NORM)
-        for owner, own in (("core", "core"), *((corpus, f"own.{key_of(corpus)}") for corpus in self.heads)):
-            layers[f"input_norm.{own}"] = (f"{owner}_input_batch_normalization", _NORM)
-            layers[f"final_norm.{own}"] = (f"{owner}_final_batch_normalization", _NORM)
-            layers[f"attention.{own}"] = (f"{owner}_2d_attention", _ATTENTION)
-        for corpus, head in self.heads.items():
-            place = f"heads.{key_of(corpus)}"
-            layers |= {
-                f"{place}.dense": (f"{head}_dense", _DENSE),
-                f"{place}.norm": (f"{head}_dense_batchnorm", _NORM),
-                f"{place}.output": (head, _DENSE),
-            }
-        found = {}
-        for name in tensors(network):
+        cure = "give the network the settings of the original model"
+        if len(self.convolutions) != len(network.units()):
+            got = f"{len(self.convolutions)} convolutions of 3x3"
+            raise ModelError(got, where=where, expected=f"{len(network.units())}", cure=cure)
+        own = list(self._named(tensors(network)))
+        wrong = [f"no {name}" for name, _ in own if name not in variables]
+        surplus = set(variables).difference(name for name, _ in own)
+        wrong += [f"{name} that the network does not have" for name in sorted(surplus)]
+        wrong += [
+            f"{name} of shape {variables[name].shape} where the network has {tuple(tensor.shape)}"
+            for name, tensor in own
+            if name in variables and variables[name].shape != tensor.shape
+        ]
+        if not wrong:
+            flaws = ((name, _flaw(name, variables[name])) for name, _ in own)
+            wrong = [f"{name} with values that are {flaw}" for name, flaw in flaws if flaw]
+        if wrong:
+            more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            got = f"the variables are not those of the network: {'; '.join(wrong[:3])}{more}"
+            raise ModelError(got, where=where, expected=f"{len(own)} variables", cure=cure)
+        with torch.no_grad():
+            for name, tensor in own:
+                tensor.copy_(torch.from_numpy(np.array(variables[name], dtype=np.float32)))
+
+    def _named(self, own: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """A network's tensors with their names and their order of axes in Keras."""
+        layers = dict(self._layers())
+        for name, tensor in own.items():
             layer, _, part = name.rpartition(".")
-            keras, parts = layers[layer]
-            found[name] = f"{keras}/{parts[part]}"
-        return found
+            parts = _NORM_PARTS if f"{layer}.running_mean" in own else _PARTS
+            if part == "weight":
+                tensor = tensor.permute(2, 3, 1, 0) if tensor.ndim == 4 else tensor.t()
+            yield f"{layers[layer]}/{parts[part]}", tensor
+
+    def _layers(self) -> Iterator[tuple[str, str]]:
+        """Layers of a network, also those that it may lack, with their names in Keras."""
+        blocks = range(len(self.convolutions) // 2)
+        halves = [f"blocks.{number}.{half}" for number in blocks for half in ("first", "second")]
+        units = dict(zip(["pre_conv", *halves], self.convolutions, strict=True))
+        norms = {"input_norm": "input", "final_norm": "final", **{f"{unit}.norm": units[unit] for unit in units}}
+        for own, owner in [("core", "core"), *((f"own.{key_of(corpus)}", corpus) for corpus in self.heads)]:
+            yield f"attention.{own}", f"{owner}_2d_attention"
+            for norm, keras in norms.items():
+                yield f"{norm}.{own}", f"{owner}_{keras}_batch_normalization"
+        for unit, keras in units.items():
+            yield f"{unit}.conv", keras
+            for corpus in self.heads:
+                yield f"{unit}.adapters.{key_of(corpus)}", f"{corpus}_{keras}_adapter"
+        for corpus, head in self.heads.items():
+            for layer, keras in (("dense", f"{head}_dense"), ("norm", f"{head}_dense_batchnorm"), ("output", head)):
+                yield f"heads.{key_of(corpus)}.{layer}", keras
 
 
-def _convolutions(layers: Mapping[str, Mapping[str, tuple[int, ...]]]) -> tuple[str, ...]:
-    """Names of the shared 3x3 convolutions, by number: a session that built several networks does not start at 0."""
-    numbered = []
-    for layer, parts in layers.items():
-        match = re.fullmatch(r"conv2d(?:_(\d+))?", layer)
-        shape = parts.get("kernel:0", ())
-        if match and len(parts) == 1 and len(shape) == 4 and shape[:2] == (3, 3):
-            numbered.append((int(match[1] or 0), layer))
-    return tuple(layer for _, layer in sorted(numbered))
-
-
-def _heads(layers: Mapping[str, Mapping[str, tuple[int, ...]]]) -> list[str]:
-    """Output layers, by what stands before them and not by their names: a corpus may be called "dense" or "core"."""
-
-    def has(layer: str, parts: Mapping[str, str], rank: int) -> bool:
-        own = layers.get(layer, {})
-        first = own.get(next(iter(parts.values())), ())
-        return set(own) == set(parts.values()) and len(first) == rank
-
-    return [
-        layer
-        for layer in layers
-        if has(layer, _DENSE, 2) and has(f"{layer}_dense", _DENSE, 2) and has(f"{layer}_dense_batchnorm", _NORM, 1)
+def _heads(layers: Mapping[str, Mapping[str, int]], adapter: str) -> dict[str, str]:
+    """Each corpus's output layer, by what stands before it and not by its name, which may be "dense" or "core"."""
+    heads = [
+        name
+        for name, parts in layers.items()
+        if parts == layers.get(f"{name}_dense") == _DENSE and layers.get(f"{name}_dense_batchnorm") == _NORM
     ]
+    corpora = {}
+    for head in heads:
+        # Base tasks of an avgpool model with initial weights: adapters of "X", but a head "X_1".
+        base = head.removesuffix("_1")
+        moved = f"{head}_{adapter}" not in layers and f"{base}_{adapter}" in layers
+        corpora[base if moved and base not in heads else head] = head
+    return corpora
 
 
-def _units(network: EmoNet) -> list[str]:
-    blocks = [f"blocks.{number}.{part}" for number in range(len(network.blocks)) for part in ("first", "second")]
-    return ["pre_conv", *blocks]
+def _flaw(name: str, value: Array) -> str:
+    if not np.isfinite(value).all():
+        return "no numbers"
+    return "negative" if name.endswith("moving_variance:0") and (value < 0).any() else ""
 
 
 def _settings(layout: Layout, given: Mapping[str, Any], where: str) -> Settings:
@@ -286,117 +305,45 @@ def _settings(layout: Layout, given: Mapping[str, Any], where: str) -> Settings:
     factor = given.get("factor", 1)
     if not isinstance(factor, int) or factor < 1 or layout.width % factor:
         raise ModelError(f"factor {factor!r}", where=where, expected=f"a divisor of the file's width, {layout.width}")
-    found: dict[str, Any] = {
-        "mode": "adapters" if layout.adapted else given.get("mode", "scratch"),
-        "share_attention": layout.adapted and layout.attention == "shared",
-        "filters": layout.width // factor,
-        "blocks": blocks,
-        "classifier": "FCNAttention" if layout.attention else "avgpool",
-        "input_bn": layout.input_bn,
-    }
-    if not layout.adapted and found["mode"] == "adapters":
+    mode = "adapters" if layout.adapted else given.get("mode", "scratch")
+    if mode == "adapters" and not layout.adapted:
         raise ModelError("no adapters", where=where, expected="those of mode='adapters'", cure="leave mode out")
+    found = {"mode": mode, "filters": layout.width // factor, "blocks": blocks, **layout.settings}
     for name, value in found.items():
         if given.get(name, value) != value:
             got = f"{name} is {value!r} by the layers of the file"
             raise ModelError(got, where=where, expected=f"{given[name]!r}, as given", cure=f"leave {name} out")
-    if layout.attention is None and given["window"] is None:
+    if found["classifier"] == "avgpool" and given["window"] is None:
         got = "the file's positions are averaged (avgpool), and no window is given"
         raise ModelError(got, where=where, expected="the window of the training, in seconds", cure="give window")
-    settings = Settings.preset("as-published", **{**given, **found})
-    # Of avgpool the dense layer tells the number of positions, which mel bands and window must give.
-    with torch.device("meta"):
-        features = EmoNet(settings, {"any": 2}).features
-    if features != layout.features:
+    return Settings.preset("as-published", **{**given, **found})
+
+
+def _same_features(network: EmoNet, layout: Layout, where: str) -> None:
+    """Of avgpool the dense layer tells the number of positions, which mel bands and window must give."""
+    if network.features == layout.features:
+        return
+    settings, cure = network.settings, None
+    got = f"the heads take {layout.features} values"
+    expected = f"{network.features} of {settings.mels} mel bands"
+    if settings.classifier == "avgpool":
         channels = 8 * layout.width
-        got = f"the heads take {layout.features} values"
-        expected = f"{features} of {settings.mels} mel bands"
-        if layout.attention is None:
-            got += f", {layout.features / channels:g} positions of {channels} channels"
-            expected += f" and {settings.window} s"
+        got += f", {layout.features / channels:g} positions of {channels} channels"
+        expected += f" and {settings.window} s"
         positions = f"(mels / 8 // {POOL}) * (frames / 8 // {POOL})"
         cure = f"give the mel bands and the window of the training: positions are {positions}"
-        raise ModelError(got, where=where, expected=expected, cure=cure if layout.attention is None else None)
-    return settings
+    raise ModelError(got, where=where, expected=expected, cure=cure)
 
 
-def _fill(network: EmoNet, layout: Layout, variables: Mapping[str, Array], where: str) -> None:
-    """Copy the variables, if they are exactly those of the network."""
-    _check(network, layout, variables, where)
-    own = tensors(network)
-    with torch.no_grad():
-        for name, keras in layout.variables(network).items():
-            value = torch.from_numpy(np.array(variables[keras], dtype=np.float32))
-            if value.ndim == 4:
-                value = value.permute(3, 2, 0, 1)
-            elif keras.endswith("kernel:0"):
-                value = value.T
-            own[name].copy_(value)
-
-
-def _check(network: EmoNet, layout: Layout, variables: Mapping[str, Array], where: str) -> None:
-    """Refuse variables that are not exactly those of the network."""
-    cure = "give the network the settings of the original model"
-    if len(layout.convolutions) != len(network.units()):
-        got = f"{len(layout.convolutions)} convolutions of 3x3"
-        raise ModelError(got, where=where, expected=f"{len(network.units())}", cure=cure)
-    names = layout.variables(network)
-    own = tensors(network)
-    wrong = [f"no {keras}" for keras in names.values() if keras not in variables]
-    wrong += [f"{keras} that the network does not have" for keras in sorted(set(variables) - set(names.values()))]
-    for name, keras in names.items():
-        if keras in variables and variables[keras].shape != (expected := _keras_shape(own[name])):
-            wrong.append(f"{keras} of shape {variables[keras].shape} where the network has {expected}")
-    wrong = wrong or [
-        f"{keras} with values that are {flaw}" for keras in names.values() if (flaw := _flaw(keras, variables))
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        got = f"the variables are not those of the network: {'; '.join(wrong[:3])}{more}"
-        raise ModelError(got, where=where, expected=f"{len(names)} variables", cure=cure)
-
-
-def _keras_shape(value: torch.Tensor) -> tuple[int, ...]:
-    """Shape of a tensor in Keras' order; attention matrices are square."""
-    shape = tuple(value.shape)
-    return (*shape[2:], shape[1], shape[0]) if len(shape) == 4 else shape[::-1]
-
-
-def _flaw(keras: str, variables: Mapping[str, Array]) -> str:
-    if not np.isfinite(variables[keras]).all():
-        return "no numbers"
-    return "negative" if keras.endswith("moving_variance:0") and (variables[keras] < 0).any() else ""
-
-
-def _named(
-    network: EmoNet,
-    layout: Layout,
-    classes: Mapping[str, Sequence[str]],
-    rename: Mapping[str, str],
-    where: str,
-) -> tuple[EmoNet, dict[str, tuple[str, ...]]]:
-    """The network with its corpora renamed, and the names of their classes."""
-    for corpus in (*classes, *rename):
+def _class_names(layout: Layout, classes: Mapping[str, Sequence[str]], where: str) -> dict[str, tuple[str, ...]]:
+    """Each corpus's classes by the names that are given, else by number."""
+    for corpus in classes:
         if corpus not in layout.classes:
             raise unknown_name("corpus", corpus, layout.classes, f"name one that {where} has")
-    names: dict[str, tuple[str, ...]] = {}
+    names = {corpus: tuple(classes.get(corpus, map(str, range(count)))) for corpus, count in layout.classes.items()}
     for corpus, count in layout.classes.items():
-        given = tuple(classes.get(corpus, map(str, range(count))))
-        if len(given) != count or len(set(given)) != count:
-            got = f"{count} outputs of {corpus}, and classes {', '.join(given)}"
-            raise ModelError(
-                got, where=where, expected=f"{count} different names", cure="name every class once, sorted"
-            )
-        new = rename.get(corpus, corpus)
-        if new in names:
-            raise ModelError(f"two corpora with the name {new!r}", where=where, cure="rename them differently")
-        names[new] = given
-    if not rename:
-        return network, names
-    counts = {rename.get(corpus, corpus): count for corpus, count in layout.classes.items()}
-    renamed = EmoNet(network.settings, counts, reuse_batchnorm=[rename.get(c, c) for c in layout.reused])
-    # The order of corpora is the same, hence that of the weights.
-    with torch.no_grad():
-        for value, source in zip(tensors(renamed).values(), tensors(network).values(), strict=True):
-            value.copy_(source)
-    return renamed, names
+        if len(names[corpus]) != count or len(set(names[corpus])) != count:
+            got = f"{count} outputs of {corpus}, and classes {', '.join(names[corpus])}"
+            expected = f"{count} different names"
+            raise ModelError(got, where=where, expected=expected, cure="name every class once, sorted")
+    return names

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
 import torch
-from torch import nn
 
 from emonet_models.network import EmoNet
 from emonet_models.settings import Settings
+from emonet_models.weights import tensors
 
 CORPORA: Final[Mapping[str, int]] = MappingProxyType({
     "ABC": 6, "AD": 2, "BES": 4, "CASIA": 6, "CVE": 7, "DES": 5, "DEMoS": 7, "EA-ACT": 7, "EA-BMW": 3, "EA-WSJ": 2,
@@ -47,7 +47,7 @@ class Count:
     @property
     def total(self) -> int:
         """All values."""
-        return sum(getattr(self, part.name) for part in fields(self))
+        return sum(astuple(self))
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,17 @@ class ParameterTable:
         return Fraction(many.kernels + many.adapters, one.kernels + one.adapters)
 
     def __str__(self) -> str:
-        counts = (self.single, self.adapted, self.many)
-        number = len(self.corpora)
-        names = {"kernels": "3x3 kernels", "adapters": "1x1 adapters", "norms": "batch-norms", "heads": "heads"}
-        rows: list[tuple[str, ...]] = [("", "single", "adapters, 1", f"adapters, {number}")]
-        for part in fields(Count):
-            rows.append((names.get(part.name, part.name), *(f"{getattr(count, part.name):,}" for count in counts)))
-        rows.append(("total", *(f"{count.total:,}" for count in counts)))
+        counts, number = (self.single, self.adapted, self.many), len(self.corpora)
+
+        def line(name: str, values: Iterable[str]) -> str:
+            return f"{name:<20}" + "".join(f"{value:>14}" for value in values)
+
+        lines = [line("", ("single", "adapters, 1", f"adapters, {number}"))]
+        names = ("3x3 kernels", "1x1 adapters", "batch-norms", "attention", "heads", "total")
+        columns = [(*astuple(count), count.total) for count in counts]
+        lines += [line(name, (f"{value:,}" for value in row)) for name, *row in zip(names, *columns, strict=True)]
         for name, base in (("total / single", self.single), ("total / adapters, 1", self.adapted)):
-            rows.append((name, *(f"{count.total / base.total:.3f}" for count in counts)))
-        lines = [f"{name:<20}{a:>14}{b:>14}{c:>14}" for name, a, b, c in rows]
+            lines.append(line(name, (f"{count.total / base.total:.3f}" for count in counts)))
         settings, one, many = self.settings, self.adapted, self.many
         width = f"{settings.factor} x {settings.filters} filters, {settings.blocks} blocks a stage"
         share = ", shared attention" if settings.share_attention else ""
@@ -109,15 +110,12 @@ class ParameterTable:
         ])  # fmt: skip
 
 
-def parameter_table(
-    settings: Settings | None = None, corpora: Mapping[str, int] | None = None, alone: str | None = None
-) -> ParameterTable:
+def parameter_table(settings: Settings | None = None, corpora: Mapping[str, int] | None = None) -> ParameterTable:
     """Count the values of networks with one and with many corpora, on real modules (without memory for them).
 
     Args:
         settings: of the networks, mode aside; None: the paper's width and depth with attention.
-        corpora: number of classes of each; None: EmoNet's 26.
-        alone: the one of them that is counted alone; None: IEMOCAP if it is among them, else the first.
+        corpora: number of classes of each; None: EmoNet's 26. IEMOCAP is counted alone, or else the first.
 
     Returns:
         The counts; ``print`` gives the table and the arithmetic of the paper's factor 3.5.
@@ -131,16 +129,11 @@ def parameter_table(
     """
     settings = settings or Settings(classifier="FCNAttention", input_bn=False)
     corpora = corpora or CORPORA
-    alone = alone or ("IEMOCAP" if "IEMOCAP" in corpora else next(iter(corpora)))
+    alone = "IEMOCAP" if "IEMOCAP" in corpora else next(iter(corpora))
+    scratch, adapters = (settings.model_copy(update={"mode": mode}) for mode in ("scratch", "adapters"))
     one = {alone: corpora[alone]}
-    return ParameterTable(
-        settings=settings,
-        corpora=corpora,
-        alone=alone,
-        single=count(settings.model_copy(update={"mode": "scratch"}), one),
-        adapted=count(settings.model_copy(update={"mode": "adapters"}), one),
-        many=count(settings.model_copy(update={"mode": "adapters"}), corpora),
-    )
+    single, adapted, many = count(scratch, one), count(adapters, one), count(adapters, corpora)
+    return ParameterTable(settings, corpora, alone, single, adapted, many)
 
 
 def count(settings: Settings, corpora: Mapping[str, int]) -> Count:
@@ -159,15 +152,9 @@ def count(settings: Settings, corpora: Mapping[str, int]) -> Count:
     """
     with torch.device("meta"):
         network = EmoNet(settings, corpora)
-    units = network.units()
-    parts = {
-        "kernels": _values(unit.conv for unit in units),
-        "adapters": _values(unit.adapters for unit in units),
-        "attention": _values([network.attention] if network.attention is not None else []),
-        "heads": _values([network.heads]),
-    }
-    return Count(norms=network.count_values() - sum(parts.values()), **parts)
-
-
-def _values(modules: Iterable[nn.Module]) -> int:
-    return sum(v.numel() for module in modules for v in module.state_dict().values() if v.is_floating_point())
+    parts = dict.fromkeys((part.name for part in fields(Count)), 0)
+    for name, value in tensors(network).items():
+        top, kernel = name.split(".")[0], "x".join(map(str, value.shape[2:]))
+        part = top if top in ("attention", "heads") else {"3x3": "kernels", "1x1": "adapters"}.get(kernel, "norms")
+        parts[part] += value.numel()
+    return Count(**parts)

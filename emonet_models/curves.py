@@ -76,9 +76,8 @@ def draw(path: Path, epochs: Sequence[Epoch]) -> bool:
     if len(corpora) > 1:
         for corpus in corpora:
             right.plot(numbers, [epoch.corpora[corpus].validation_uar for epoch in epochs], linewidth=0.8, label=corpus)
-    right.plot(
-        numbers, [epoch.validation_uar for epoch in epochs], color="black", label="mean" if corpora[1:] else None
-    )
+    label = "mean" if len(corpora) > 1 else None
+    right.plot(numbers, [epoch.validation_uar for epoch in epochs], color="black", label=label)
     best = max(epochs, key=lambda epoch: (epoch.validation_uar, epoch.epoch))
     right.axvline(best.epoch, color="grey", linestyle=":", label=f"best epoch, {best.epoch}")
     for axes, title in ((left, "loss"), (right, "validation UAR")):

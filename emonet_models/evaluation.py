@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from emonet_models import batches
-from emonet_models.batches import Wave
+from emonet_models.batches import Wave, stack, windows
 from emonet_models.network import EmoNet, probabilities
 from emonet_models.settings import Settings
 
@@ -37,33 +37,21 @@ def predict_probabilities(
         >>> predict_probabilities(EmoNet(settings, {"emodb": 3}), settings, [np.zeros(100, np.float32)]).shape
         (1, 3)
     """
-    device = next(network.parameters()).device
-    was_training = network.training
+    device, was_training = next(network.parameters()).device, network.training
     network.eval()
-    sums: list[npt.NDArray[np.float64]] = []
-    shares: list[int] = []
-    waiting: list[tuple[int, Wave]] = []
-
-    def judge() -> None:
-        batch = batches.stack([part for _, part in waiting], settings.window_samples).to(device)
-        found = probabilities(network(batch, corpus)).double().cpu().numpy()
-        for (row, _), values in zip(waiting, found, strict=True):
-            sums[row] = sums[row] + values
-        waiting.clear()
-
+    # Whole utterances go one by one: padding them to the longest of a batch would change the answers.
+    size = JUDGED_AT_ONCE if settings.window_samples else 1
+    parts = ((row, part) for row, wave in enumerate(waves) for part in windows(wave, settings))
+    rows: list[int] = []
+    found: list[npt.NDArray[np.float64]] = []
     with torch.inference_mode():
-        # Whole utterances go one by one: padding them to the longest of a batch would change the answers.
-        size = JUDGED_AT_ONCE if settings.window_samples else 1
-        for row, wave in enumerate(waves):
-            parts = batches.windows(wave, settings)
-            sums.append(np.zeros(()))
-            shares.append(len(parts))
-            for part in parts:
-                waiting.append((row, part))
-                if len(waiting) == size:
-                    judge()
-        if waiting:
-            judge()
+        while batch := list(islice(parts, size)):
+            audio = stack([part for _, part in batch], settings.window_samples).to(device)
+            rows += [row for row, _ in batch]
+            found.append(probabilities(network(audio, corpus)).cpu().double().numpy())
     network.train(was_training)
-    averages: npt.NDArray[np.float64] = np.stack(sums) / np.array(shares)[:, None]
+    judged = np.concatenate(found)
+    sums = np.zeros((rows[-1] + 1, judged.shape[1]))
+    np.add.at(sums, rows, judged)
+    averages: npt.NDArray[np.float64] = sums / np.bincount(rows)[:, None]
     return averages

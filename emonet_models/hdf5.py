@@ -13,7 +13,6 @@ import numpy.typing as npt
 from emoset.errors import ModelError
 
 Array = npt.NDArray[Any]
-Refuse = Callable[[str], ModelError]
 
 
 def read_hdf5(path: Path) -> tuple[dict[str, Array], str]:
@@ -51,35 +50,33 @@ def read_hdf5(path: Path) -> tuple[dict[str, Array], str]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         with h5py.File(path, "r") as file:
-            others = [name for name in file if name not in ("model_weights", "optimizer_weights")]
-            if others or "model_weights" not in file:
-                raise refuse(f"{others[0]} in the file" if others else "no model_weights in the file")
-            found = dict(_data_sets(_group(file, "model_weights", refuse), refuse))
-            return found, digest
+            return dict(_variables(file, refuse)), digest
     except OSError as error:
         reason = error.strerror or "no HDF5 file, or damaged or cut short"
         raise ModelError(f"cannot be read ({reason})", where=str(path), cure="copy the file again") from None
 
 
-def _group(parent: Any, name: str, refuse: Refuse) -> Any:
-    import h5py
-
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Group):
-        raise refuse(f"{parent.name.rstrip('/')}/{name} is no group")
-    return parent[name]
-
-
-def _data_sets(weights: Any, refuse: Refuse) -> Iterator[tuple[str, Array]]:
+def _variables(file: Any, refuse: Callable[[str], ModelError]) -> Iterator[tuple[str, Array]]:
     """Names and values, in the order of the layers."""
     import h5py
 
+    def group(parent: Any, name: str) -> Any:
+        if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Group):
+            raise refuse(f"{parent.name.rstrip('/')}/{name} is no group")
+        return parent[name]
+
+    if others := [name for name in file if name not in ("model_weights", "optimizer_weights")]:
+        raise refuse(f"{others[0]} in the file")
+    if "model_weights" not in file:
+        raise refuse("no model_weights in the file")
+    weights = group(file, "model_weights")
     for layer in _layer_names(weights):
-        group = _group(weights, layer, refuse)
-        if not len(group):  # a layer without variables
+        parts = list(group(weights, layer))
+        if not parts:  # a layer without variables
             continue
-        if list(group) != [layer]:
-            raise refuse(f"{', '.join(group)} in layer {layer}")
-        inner = _group(group, layer, refuse)
+        if parts != [layer]:
+            raise refuse(f"{', '.join(parts)} in layer {layer}")
+        inner = group(weights[layer], layer)
         for part in inner:
             place = f"{layer}/{part}"
             if not isinstance(inner.get(part, getlink=True), h5py.HardLink):
@@ -94,11 +91,8 @@ def _data_sets(weights: Any, refuse: Refuse) -> Iterator[tuple[str, Array]]:
 
 def _layer_names(weights: Any) -> list[str]:
     """Layers in Keras' order (a long list is cut into attributes with a number); those it does not name at the end."""
-    listed: list[str] = []
-    pieces = ["layer_names"] if "layer_names" in weights.attrs else []
-    while f"layer_names{len(pieces)}" in weights.attrs:
-        pieces.append(f"layer_names{len(pieces)}")
-    for piece in pieces:
-        listed += [name.decode() if isinstance(name, bytes) else str(name) for name in weights.attrs[piece]]
-    order = {name: place for place, name in enumerate(listed)}
+    pieces = ["layer_names", *(f"layer_names{number}" for number in range(len(weights.attrs)))]
+    listed = [name for piece in pieces if piece in weights.attrs for name in weights.attrs[piece]]
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in listed]
+    order = {name: place for place, name in enumerate(names)}
     return sorted(weights, key=lambda name: order.get(name, len(order)))

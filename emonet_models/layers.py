@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias, cast
 from urllib.parse import unquote
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from emonet_models.settings import Settings
 
 EPSILON: Final = 1e-3
 """Added to the variance in every batch-norm (Keras' default, not PyTorch's)."""
@@ -18,12 +21,11 @@ POOL: Final = 8
 """Side of the squares that the ``avgpool`` classifier averages."""
 
 
-def same_padding(size: int, kernel: int = 3, stride: int = 1) -> tuple[int, int]:
-    """Cells to add before and after an axis for TensorFlow's "same" padding.
+def same_padding(size: int, stride: int = 1) -> tuple[int, int]:
+    """Cells to add before and after an axis for TensorFlow's "same" padding of a kernel of 3.
 
     Args:
         size: cells on the axis.
-        kernel: cells that the kernel covers.
         stride: step of the kernel.
 
     Returns:
@@ -35,11 +37,11 @@ def same_padding(size: int, kernel: int = 3, stride: int = 1) -> tuple[int, int]
         >>> same_padding(6, stride=2), same_padding(7, stride=2), same_padding(6)
         ((0, 1), (1, 1), (1, 1))
     """
-    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+    total = max((math.ceil(size / stride) - 1) * stride + 3 - size, 0)
     return total // 2, total - total // 2
 
 
-Rows = Sequence[tuple[str, slice]]
+Rows: TypeAlias = Mapping[str, slice]
 """Which rows of a batch belong to which corpus: disjoint, in the order of the batch, all of it."""
 
 
@@ -56,15 +58,15 @@ def per_corpus(rows: Rows, apply: Callable[..., Tensor], *inputs: Tensor) -> Ten
 
     Example:
         >>> x = torch.ones(3, 1)
-        >>> per_corpus([("a", slice(0, 1)), ("b", slice(1, 3))], lambda corpus, own: own * ord(corpus), x).tolist()
+        >>> per_corpus({"a": slice(0, 1), "b": slice(1, 3)}, lambda corpus, own: own * ord(corpus), x).tolist()
         [[97.0], [98.0], [98.0]]
     """
     if len(rows) == 1:
-        return apply(rows[0][0], *inputs)
+        return apply(next(iter(rows)), *inputs)
     # Not slices: the gradient of each would be as large as the whole batch.
-    sizes = [own.stop - own.start for _, own in rows]
+    sizes = [own.stop - own.start for own in rows.values()]
     parts = zip(*(torch.split(x, sizes) for x in inputs), strict=True)
-    return torch.cat([apply(corpus, *own) for (corpus, _), own in zip(rows, parts, strict=True)])
+    return torch.cat([apply(corpus, *own) for corpus, own in zip(rows, parts, strict=True)])
 
 
 def key_of(corpus: str) -> str:
@@ -107,9 +109,7 @@ class ByCorpus(nn.Module):
         self._modules[key_of(corpus)] = module
 
     def __getitem__(self, corpus: str) -> nn.Module:
-        module = self._modules[key_of(corpus)]
-        assert module is not None  # noqa: S101 - for the type only
-        return module
+        return cast(nn.Module, self._modules[key_of(corpus)])
 
     def __contains__(self, corpus: str) -> bool:
         return key_of(corpus) in self._modules
@@ -135,10 +135,12 @@ class CoreOrOwn(nn.Module):
         (True, True)
     """
 
+    core: nn.Module | None
+
     def __init__(self, make: Callable[[], nn.Module], *, core: bool) -> None:
         super().__init__()
         self.make = make
-        self.core = make() if core else None
+        self.register_module("core", make() if core else None)
         self.own = ByCorpus()
 
     def add(self, corpus: str) -> None:
@@ -158,9 +160,7 @@ class CoreOrOwn(nn.Module):
         Returns:
             Its own, else the shared one.
         """
-        if corpus in self.own or self.core is None:
-            return self.own[corpus]
-        return self.core
+        return self.own[corpus] if corpus in self.own or self.core is None else self.core
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """Apply to each corpus's rows the layer that it uses.
@@ -178,21 +178,21 @@ class CoreOrOwn(nn.Module):
 
 
 class MapNorm(CoreOrOwn):
-    """Batch-norm on maps, shared or per corpus.
+    """Batch-norm on maps: of each corpus in mode ``adapters``, else shared.
 
     Args:
         channels: channels of the maps.
-        momentum: Keras momentum of the moving statistics.
-        core: whether there is one to share.
+        settings: ``mode`` and ``batch_norm_momentum`` are used.
 
     Example:
-        >>> MapNorm(2)(torch.zeros(1, 2, 3, 4), [("emodb", slice(1))]).shape
+        >>> MapNorm(2, Settings())(torch.zeros(1, 2, 3, 4), {"emodb": slice(1)}).shape
         torch.Size([1, 2, 3, 4])
     """
 
-    def __init__(self, channels: int, *, momentum: float = 0.99, core: bool = True) -> None:
+    def __init__(self, channels: int, settings: Settings) -> None:
         # No lambda: networks are copied and sent to processes.
-        super().__init__(partial(nn.BatchNorm2d, channels, eps=EPSILON, momentum=1 - momentum), core=core)
+        make = partial(nn.BatchNorm2d, channels, eps=EPSILON, momentum=1 - settings.batch_norm_momentum)
+        super().__init__(make, core=settings.mode != "adapters")
 
 
 def _he_normal(*shape: int) -> Tensor:
@@ -204,60 +204,45 @@ def _he_normal(*shape: int) -> Tensor:
 class ConvTask(nn.Module):
     """3x3 convolution with "same" padding and without bias, then batch-norm: the unit of the network.
 
-    A corpus may have an adapter: a 1x1 convolution on the same input, added before the batch-norm.
+    In mode ``adapters`` each corpus has an adapter: a 1x1 convolution on the same input, added before the batch-norm.
 
     Args:
         inputs: channels that come in.
         outputs: channels that go out.
+        settings: ``mode`` and ``batch_norm_momentum`` are used.
         stride: 1 or 2, on both axes.
-        dropout: rate while training: on the input of the 3x3 convolution or, with ``adapted``, of the adapters only.
-        momentum: Keras momentum of the batch-norm's moving statistics.
-        adapted: whether corpora have adapters.
-        core: whether there is a batch-norm to share.
+        dropout: rate while training: on the input of the 3x3 convolution or, with adapters, of these only.
 
     Source: EmoNet, network, "ConvTask".
 
     Example:
-        >>> unit = ConvTask(2, 4, stride=2, adapted=True, core=False)
-        >>> unit.add("emodb")
-        >>> unit(torch.zeros(1, 2, 6, 7), [("emodb", slice(0, 1))]).shape
+        >>> unit = ConvTask(2, 4, Settings(mode="adapters"), stride=2)
+        >>> unit.adapt("emodb")
+        >>> unit.norm.add("emodb")
+        >>> unit(torch.zeros(1, 2, 6, 7), {"emodb": slice(0, 1)}).shape
         torch.Size([1, 4, 3, 4])
         >>> [name for name, _ in unit.named_parameters()]
         ['conv.weight', 'adapters.emodb.weight', 'norm.own.emodb.weight', 'norm.own.emodb.bias']
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        stride: int = 1,
-        dropout: float = 0.0,
-        momentum: float = 0.99,
-        adapted: bool = False,
-        core: bool = True,
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, settings: Settings, *, stride: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, bias=False)
         self.conv.weight = nn.Parameter(_he_normal(outputs, inputs, 3, 3))
         self.adapters = ByCorpus()
-        self.norm = MapNorm(outputs, momentum=momentum, core=core)
-        self.stride, self.adapted = stride, adapted
+        self.norm = MapNorm(outputs, settings)
+        self.stride, self.adapted = stride, settings.mode == "adapters"
 
-    def add(self, corpus: str, *, norm: bool = True) -> None:
-        """Give a corpus its adapter, if corpora have them, and its batch-norm.
+    def adapt(self, corpus: str) -> None:
+        """Give a corpus its adapter.
 
         Args:
             corpus: its name.
-            norm: whether it gets a batch-norm of its own.
         """
-        if self.adapted:
-            adapter = nn.Conv2d(self.conv.in_channels, self.conv.out_channels, 1, stride=self.stride, bias=False)
-            adapter.weight = nn.Parameter(_he_normal(*adapter.weight.shape))
-            self.adapters.add(corpus, adapter)
-        if norm:
-            self.norm.add(corpus)
+        adapter = nn.Conv2d(self.conv.in_channels, self.conv.out_channels, 1, stride=self.stride, bias=False)
+        adapter.weight = nn.Parameter(_he_normal(*adapter.weight.shape))
+        self.adapters.add(corpus, adapter)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """Apply the convolution to the whole batch, adapters and batch-norms to their corpora's rows.
@@ -270,58 +255,42 @@ class ConvTask(nn.Module):
             (batch, outputs, ceil(height / stride), ceil(width / stride)).
         """
         padded = x if self.adapted else self.dropout(x)
-        top, bottom = same_padding(x.shape[2], stride=self.stride)
-        left, right = same_padding(x.shape[3], stride=self.stride)
+        top, bottom = same_padding(x.shape[2], self.stride)
+        left, right = same_padding(x.shape[3], self.stride)
         if (top, left) != (bottom, right):  # uneven: pad by hand, convolve "valid"
             padded, top, left = F.pad(padded, (left, right, top, bottom)), 0, 0
         y = F.conv2d(padded, self.conv.weight, stride=self.stride, padding=(top, left))
-        if not self.adapted:
-            normalised: Tensor = self.norm(y, rows)
+
+        def finish(corpus: str, own_x: Tensor, own_y: Tensor) -> Tensor:
+            if self.adapted:
+                own_y = own_y + self.adapters[corpus](self.dropout(own_x))
+            normalised: Tensor = self.norm.of(corpus)(own_y)
             return normalised
 
-        def adapt(corpus: str, mine: Tensor, beside: Tensor) -> Tensor:
-            adapted: Tensor = self.norm.of(corpus)(beside + self.adapters[corpus](self.dropout(mine)))
-            return adapted
-
-        return per_corpus(rows, adapt, x, y)
+        return per_corpus(rows, finish, x, y)
 
 
 class Block(nn.Module):
     """Two convolutions beside a shortcut; with stride 2 the shortcut is pooled and zeros fill its new channels.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out: ``inputs`` with stride 1, twice as many with stride 2.
+        inputs: channels that come in; as many go out with stride 1, twice as many with stride 2.
+        settings: ``mode``, ``dropout`` and ``batch_norm_momentum`` are used.
         stride: 1 or 2.
-        dropout: rates of the first and of the second convolution.
-        momentum: Keras momentum of the batch-norms.
-        adapted: whether corpora have adapters.
-        core: whether there are batch-norms to share.
 
     Source: EmoNet, network, stages.
 
     Example:
-        >>> Block(4, 8, stride=2)(torch.zeros(1, 4, 6, 7), [("emodb", slice(0, 1))]).shape
+        >>> Block(4, Settings(), stride=2)(torch.zeros(1, 4, 6, 7), {"emodb": slice(0, 1)}).shape
         torch.Size([1, 8, 3, 4])
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        stride: int = 1,
-        dropout: tuple[float, float] = (0.0, 0.0),
-        momentum: float = 0.99,
-        adapted: bool = False,
-        core: bool = True,
-    ) -> None:
+    def __init__(self, inputs: int, settings: Settings, *, stride: int = 1) -> None:
         super().__init__()
-        self.first = ConvTask(
-            inputs, outputs, stride=stride, dropout=dropout[0], momentum=momentum, adapted=adapted, core=core
-        )
-        self.second = ConvTask(outputs, outputs, dropout=dropout[1], momentum=momentum, adapted=adapted, core=core)
-        self.stride, self.new_channels = stride, outputs - inputs
+        first, second = settings.dropout
+        self.first = ConvTask(inputs, stride * inputs, settings, stride=stride, dropout=first)
+        self.second = ConvTask(stride * inputs, stride * inputs, settings, dropout=second)
+        self.stride = stride
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """Apply the block.
@@ -331,35 +300,15 @@ class Block(nn.Module):
             rows: corpora with their slices of the batch.
 
         Returns:
-            (batch, outputs, ceil(height / stride), ceil(width / stride)).
+            (batch, stride * inputs, ceil(height / stride), ceil(width / stride)).
         """
         # In place: no batch-norm needs its output again, and fresh memory costs more than the arithmetic.
         y = self.second(F.relu(self.first(x, rows), inplace=True), rows)
         if self.stride > 1:
             x = F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
-            x = F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+            x = F.pad(x, (0, 0, 0, 0, 0, x.shape[1]))
         y += x
         return F.relu(y, inplace=True)
-
-
-class AvgPool(nn.Module):
-    """Average over squares of 8x8 cells, remainders dropped, flattened in the order (mel, time, channel).
-
-    Example:
-        >>> AvgPool()(torch.zeros(1, 5, 8, 20)).shape
-        torch.Size([1, 10])
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Pool and flatten.
-
-        Args:
-            x: (batch, channels, height, width).
-
-        Returns:
-            (batch, (height // 8) * (width // 8) * channels).
-        """
-        return F.avg_pool2d(x, POOL).permute(0, 2, 3, 1).flatten(1)
 
 
 class Attention(nn.Module):
@@ -427,23 +376,21 @@ class Head(nn.Sequential):
     Args:
         width: features that come in.
         classes: number of classes, at least 2.
-        dropout: rate before the output.
-        momentum: Keras momentum of the batch-norm.
+        settings: ``head_dropout`` and ``batch_norm_momentum`` are used.
 
     Source: EmoNet, network, head.
 
     Example:
-        >>> Head(8, 2)(torch.zeros(3, 8)).shape
+        >>> Head(8, 2, Settings())(torch.zeros(3, 8)).shape
         torch.Size([3, 1])
     """
 
-    def __init__(self, width: int, classes: int, *, dropout: float = 0.2, momentum: float = 0.99) -> None:
+    def __init__(self, width: int, classes: int, settings: Settings) -> None:
         dense = nn.Linear(width, width // 2)
         output = nn.Linear(width // 2, 1 if classes == 2 else classes)
         for layer in (dense, output):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
-        norm = HeadNorm(width // 2, eps=EPSILON, momentum=1 - momentum)
-        super().__init__()
-        self.dense, self.norm, self.relu = dense, norm, nn.ReLU()
-        self.dropout, self.output = nn.Dropout(dropout), output
+        norm = HeadNorm(width // 2, eps=EPSILON, momentum=1 - settings.batch_norm_momentum)
+        dropout = nn.Dropout(settings.head_dropout)
+        super().__init__(OrderedDict(dense=dense, norm=norm, relu=nn.ReLU(), dropout=dropout, output=output))

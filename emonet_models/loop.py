@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emonet_models import batches, state
-from emonet_models.batches import CorpusData, Order, Rows
+from emonet_models import state
+from emonet_models.batches import Corpus, CorpusData, Order, Rows, Wave, augment, random_crop, stack
 from emonet_models.curves import Board, draw
 from emonet_models.evaluation import predict_probabilities
 from emonet_models.losses import Objective, balance
@@ -27,7 +27,7 @@ from emonet_models.network import EmoNet
 from emonet_models.processes import Statistics
 from emonet_models.schedules import Clock, decay_of_keras, one_cycle
 from emonet_models.state import Epoch, Position, Scores, State
-from emonet_models.weights import METRICS, Config, fill, save, start_from, tensors, write_tensors, write_whole
+from emonet_models.weights import METRICS, Config, fill, hash_of, save, start_from, tensors, write_tensors, write_whole
 from emoset.augmentation import Augmentation
 from emoset.benchmarking.metrics import uar
 from emoset.errors import ModelError
@@ -50,21 +50,6 @@ class TrainingResult:
     epochs: tuple[Epoch, ...]
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """A corpus whose data have been checked.
-
-    Args:
-        data: as they were given.
-        labels: class indexes of the training set.
-        truth: class indexes of the validation set.
-    """
-
-    data: CorpusData
-    labels: npt.NDArray[np.int64]
-    truth: npt.NDArray[np.int64]
-
-
 class Run:
     """One training: the state that its steps share.
 
@@ -74,66 +59,58 @@ class Run:
         accelerator: of this process.
         start: trained network to start from, or None.
         out: model folder, or None.
-        identity: what the training is, for its state.
         resume: go on from the state in ``out`` if there is one.
         report: called after every epoch, by the first process.
+
+    Raises:
+        ModelError: data, batch or time limit that cannot be trained with, or a state of another training.
     """
 
     def __init__(
         self,
         config: Config,
-        corpora: Mapping[str, Corpus],
+        corpora: Mapping[str, CorpusData],
         accelerator: Accelerator,
         *,
         start: EmoNet | None = None,
         out: Path | None = None,
-        identity: Mapping[str, Any] | None = None,
         resume: bool = False,
         report: Callable[[Epoch], None] | None = None,
     ) -> None:
-        self.config, self.settings, self.corpora = config, config.settings, dict(corpora)
-        self.accelerator, self.device, self.out, self.report = accelerator, accelerator.device, out, report
-        self.identity = identity or {}
+        self.config, self.settings, self.out, self.report = config, config.settings, out, report
+        self.accelerator, self.device = accelerator, accelerator.device
         settings = config.settings
         self.parts = accelerator.num_processes * settings.accumulate
         if settings.minutes is not None and accelerator.num_processes > 1:  # their clocks would differ
             got = f"a limit of {settings.minutes} minutes on {accelerator.num_processes} processes"
             raise ModelError(got, where="training", expected="a limit on one process only", cure="give epochs")
-        self.targets = {
-            name: F.one_hot(torch.from_numpy(corpus.labels), len(corpus.data.classes)).float()
-            for name, corpus in corpora.items()
+        self.corpora = self._checked(corpora)
+        self.identity = {
+            "settings": settings.model_dump(mode="json"),
+            "corpora": list(corpora),
+            "classes": {name: list(data.classes) for name, data in corpora.items()},
+            "data": {name: corpus.mark for name, corpus in self.corpora.items()},
+            "start": None if start is None else hash_of(start),
+            "processes": accelerator.num_processes,
         }
-        self.orders = {
-            name: Order(len(corpus.labels), settings.batch, (settings.seed, number))
-            for number, (name, corpus) in enumerate(corpora.items())
-        }
-        for name, corpus in corpora.items():
-            if self.parts > 1 and min(len(corpus.labels), settings.batch) < self.parts:
-                got = f"{min(len(corpus.labels), settings.batch)} utterances in a step, to be cut into {self.parts}"
-                cure = "raise batch, lower accumulate, or use fewer processes"
-                raise ModelError(got, where=name, expected=f"{self.parts} or more", cure=cure)
-        # Every utterance of every corpus has a number of its own, so that no two are augmented alike.
-        firsts = np.cumsum([0, *(len(corpus.labels) for corpus in corpora.values())]).tolist()
-        self.firsts = dict(zip(corpora, firsts, strict=False))
+        """What only the same training shares: its state is not for others."""
         self.augmentation = Augmentation(settings.augment, settings.seed) if settings.augment else None
+        torch.manual_seed(settings.seed)
         self.network = config.network()
         if start is not None:
             start_from(self.network, start)
-        learning = self.network.freeze_rest(list(corpora), learn_shared=start is None)
-        self.learning = {name: p for name, p in self.network.named_parameters() if any(p is own for own in learning)}
+        self.network.freeze_rest(list(corpora), learn_shared=start is None)
+        self.learning = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
         self.network.to(self.device)
         self.judged = copy.deepcopy(self.network) if settings.average else self.network
         weights = {
-            name: (
-                balance(corpus.labels, len(corpus.data.classes))
-                if settings.class_weights
-                else torch.ones(len(corpus.data.classes))
-            ).to(self.device)
-            for name, corpus in corpora.items()
+            name: balance(own.labels, own.classes) if settings.class_weights else torch.ones(own.classes)
+            for name, own in self.corpora.items()
         }
+        weights = {name: value.to(self.device) for name, value in weights.items()}
         self.objective: nn.Module = accelerator.prepare(Objective(self.network, weights, settings))
         self.stages = 3 if settings.schedule == "three-stages" else 1
-        self.steps = settings.steps or max(order.steps for order in self.orders.values())
+        self.steps = settings.steps or max(corpus.order.steps for corpus in self.corpora.values())
         self.clock = Clock(self.stages * settings.epochs * self.steps, settings.minutes)
         self.optimizer = self._optimizer()
         self.position = Position()
@@ -142,6 +119,20 @@ class Run:
         self.board: Board | None = None
         if out is not None:
             self._open(out, resume)
+
+    def _checked(self, corpora: Mapping[str, CorpusData]) -> dict[str, Corpus]:
+        """The corpora after a look at all of their data."""
+        found: dict[str, Corpus] = {}
+        first = 0
+        for number, (name, data) in enumerate(corpora.items()):
+            order = Order(len(data.train), self.settings.batch, (self.settings.seed, number))
+            found[name] = Corpus(name, data, order, first)
+            first += order.count
+            if (size := min(order.count, order.batch)) < self.parts:
+                got = f"{size} utterances in a step, to be cut into {self.parts}"
+                cure = "raise batch, lower accumulate, or use fewer processes"
+                raise ModelError(got, where=name, expected=f"{self.parts} or more", cure=cure)
+        return found
 
     def _open(self, out: Path, resume: bool) -> None:
         """Make the folder ready, and go on from its state where that is wanted."""
@@ -176,7 +167,7 @@ class Run:
                 self.board.close()
         if self.out is not None and self.accelerator.is_main_process:
             draw(self.out / state.CURVES, self.epochs)
-        network = copy.deepcopy(self.network).cpu().eval().requires_grad_(True)
+        network = self.config.network().eval()
         fill(network, self.best_weights)
         return TrainingResult(network, self._config(), self._best(), tuple(self.epochs))
 
@@ -204,9 +195,9 @@ class Run:
         scores = {name: self._judge(name, loss, number) for name, loss in zip(self.corpora, means, strict=True)}
         return Epoch(
             epoch=number,
-            loss=_mean([found.loss for found in scores.values()]),
-            validation_loss=_mean([found.validation_loss for found in scores.values()]),
-            validation_uar=_mean([found.validation_uar for found in scores.values()]),
+            loss=fmean(found.loss for found in scores.values()),
+            validation_loss=fmean(found.validation_loss for found in scores.values()),
+            validation_uar=fmean(found.validation_uar for found in scores.values()),
             learning_rate=rate,
             seconds=round(self.clock.seconds, 3),
             cpu_seconds=round(self.clock.cpu_seconds, 3),
@@ -216,7 +207,7 @@ class Run:
     def _step(self, factors: Tensor, when: str) -> npt.NDArray[np.float64]:
         """Move the weights by one batch of every corpus; no move if a loss is no number."""
         settings, accelerator = self.settings, self.accelerator
-        chosen = {name: order(self.position.step) for name, order in self.orders.items()}
+        chosen = {name: corpus.order(self.position.step) for name, corpus in self.corpora.items()}
         self.network.train()
         self.optimizer.zero_grad()
         statistics = Statistics(self.network) if self.parts > 1 else None
@@ -238,9 +229,7 @@ class Run:
             found += losses.detach()
             if statistics is not None:
                 statistics.take()
-        if accelerator.num_processes > 1:
-            found = accelerator.reduce(found, "mean")
-        values = found.double().cpu().numpy()
+        values: npt.NDArray[np.float64] = accelerator.reduce(found, "mean").cpu().double().numpy()
         for name, value in zip(self.corpora, values.tolist(), strict=True):
             if not math.isfinite(value):
                 raise self._diverged(f"the loss of {name} became {value} in {when}")
@@ -248,31 +237,29 @@ class Run:
             statistics.put(accelerator)
         self.optimizer.step()
         self._average()
-        return np.asarray(values)
+        return values
 
     def _batch(
         self, chosen: Mapping[str, tuple[int, Rows]], part: int, rng: np.random.Generator
     ) -> tuple[Tensor, dict[str, slice], dict[str, Tensor]]:
         """Crop and augment one part of a step's utterances: maps, whose rows they are, and targets."""
-        crops: list[batches.Wave] = []
+        crops: list[Wave] = []
         rows: dict[str, slice] = {}
         targets: dict[str, Tensor] = {}
         for name, (number, indexes) in chosen.items():
-            own, first = indexes[part :: self.parts], len(crops)
+            corpus, own, first = self.corpora[name], indexes[part :: self.parts], len(crops)
             for row in own.tolist():
-                crop = batches.random_crop(self.corpora[name].data.train[row][0], self.settings, rng)
+                crop = random_crop(corpus.train[row][0], self.settings, rng)
                 if self.augmentation is not None:
-                    crop = self.augmentation(crop, epoch=number, index=self.firsts[name] + row)
+                    crop = self.augmentation(crop, epoch=number, index=corpus.first + row)
                 crops.append(crop)
             rows[name] = slice(first, len(crops))
-            targets[name] = self.targets[name][torch.from_numpy(own)].to(self.device)
+            targets[name] = F.one_hot(torch.from_numpy(corpus.labels[own]), corpus.classes).float().to(self.device)
         with torch.no_grad():
-            maps = self.network.logmel(batches.stack(crops, self.settings.window_samples).to(self.device))
-            parts = []
+            maps = self.network.logmel(stack(crops, self.settings.window_samples).to(self.device))
             for name, place in rows.items():  # crops are mixed with those of their own corpus only
-                augmented, targets[name] = batches.augment(maps[place], targets[name], self.settings, rng)
-                parts.append(augmented)
-        return parts[0] if len(parts) == 1 else torch.cat(parts), rows, targets
+                maps[place], targets[name] = augment(maps[place], targets[name], self.settings, rng)
+        return maps, rows, targets
 
     def _average(self) -> None:
         """Move the averaged weights and statistics a little; faster in the first steps."""
@@ -286,13 +273,12 @@ class Run:
     def _judge(self, name: str, loss: float, number: int) -> Scores:
         """The validation set of a corpus, shared out to the processes."""
         corpus, accelerator = self.corpora[name], self.accelerator
-        waves = corpus.data.validation
-        mine = range(accelerator.process_index, len(waves), accelerator.num_processes)
-        found = np.zeros((len(waves), len(corpus.data.classes)))
+        mine = range(accelerator.process_index, len(corpus.truth), accelerator.num_processes)
+        found = np.zeros((len(corpus.truth), corpus.classes))
         if mine:
-            own = (waves[row][0] for row in mine)
+            own = (corpus.validation[row][0] for row in mine)
             found[mine.start :: mine.step] = predict_probabilities(self.judged, self.settings, own, name)
-        if accelerator.num_processes > 1:
+        if accelerator.num_processes > 1:  # not each device knows float64
             found = accelerator.reduce(torch.from_numpy(found).to(self.device), "sum").cpu().numpy()
         if not np.isfinite(found).all():
             raise self._diverged(f"the probabilities of {name} are no numbers after epoch {number}")
@@ -321,17 +307,17 @@ class Run:
     def _learning_rate(self) -> tuple[float, Tensor]:
         """The rate of this step, and what the loss of each corpus is multiplied with (1 on average)."""
         settings, position = self.settings, self.position
-        factors = torch.ones(len(self.corpora), device=self.device)
+        shares = [1.0] * len(self.corpora)
         if settings.schedule == "one-cycle":
-            return one_cycle(settings.learning_rate, self.clock.progress(position.step)), factors
-        rate = settings.learning_rate / 10.0**position.stage
+            rate = one_cycle(settings.learning_rate, self.clock.progress(position.step))
+        else:
+            rate = settings.learning_rate / 10.0**position.stage
         if settings.decay_by_size:
             # In the original each corpus has a rate of its own. Factors on the losses are the same to the gradients.
-            step = position.step - position.first
-            sizes = [len(corpus.labels) for corpus in self.corpora.values()]
-            rates = [1 / (1 + decay_of_keras(size, settings.batch) * step) for size in sizes]
-            return rate * _mean(rates), torch.tensor([own / _mean(rates) for own in rates], device=self.device)
-        return rate, factors
+            step, sizes = position.step - position.first, (len(corpus.labels) for corpus in self.corpora.values())
+            shares = [1 / (1 + decay_of_keras(size, settings.batch) * step) for size in sizes]
+        mean = fmean(shares)
+        return rate * mean, torch.tensor([own / mean for own in shares], device=self.device)
 
     def _keep(self, epoch: Epoch) -> None:
         """Note an epoch and where training goes on; if none was better, its weights are the model."""
@@ -341,22 +327,18 @@ class Run:
         if better:
             position.best = epoch.epoch
             self.best_weights = {k: v.detach().cpu().clone() for k, v in tensors(self.judged).items()}
-        gained = position.record is None or epoch.validation_uar - settings.min_delta > position.record
-        position.record, position.waited = (
-            (epoch.validation_uar, 0) if gained else (position.record, position.waited + 1)
-        )
         position.epoch_of_stage += 1
+        position.waited += 1
+        if position.record is None or epoch.validation_uar - settings.min_delta > position.record:
+            position.record, position.waited = epoch.validation_uar, 0
         impatient = settings.patience is not None and position.waited >= settings.patience
-        if self.clock.over:
-            position.stage, position.epoch_of_stage = self.stages, 0
-        elif impatient or position.epoch_of_stage == settings.epochs:
-            position.stage, position.epoch_of_stage = position.stage + 1, 0
+        if (over := self.clock.over) or impatient or position.epoch_of_stage == settings.epochs:
+            position.stage, position.epoch_of_stage = self.stages if over else position.stage + 1, 0
         if not self.accelerator.is_main_process:
             return
-        if self.out is not None:
+        if self.out is not None and self.board is not None:
             self._write(self.out, better)
             state.save_state(self.out, self._state(), self.identity)
-        if self.board is not None:
             self.board.add(epoch)
         if self.report is not None:
             self.report(epoch)
@@ -392,16 +374,15 @@ class Run:
         averaged = groups.pop("judged", {})
         if self.settings.average:
             fill(self.judged, averaged, where)
+        bad = [f"moments of {name}" for moments in groups.values() for name in moments if name not in self.learning]
+        bad += [] if 0 < self.position.best <= len(self.epochs) else ["no best epoch"]
+        if bad:
+            raise ModelError(f"the state is damaged ({bad[0]})", where=where, cure="train from the beginning")
         for key, moments in groups.items():
             for name, value in moments.items():
-                if name not in self.learning:
-                    got, cure = f"the state is damaged (moments of {name})", "train from the beginning"
-                    raise ModelError(got, where=where, cure=cure)
                 parameter = self.learning[name]
                 kept = torch.empty_like(parameter).copy_(value) if value.ndim else value
-                self.optimizer.state[parameter][key] = kept.detach()
-        if not 0 < self.position.best <= len(self.epochs):
-            raise ModelError("the state is damaged (no best epoch)", where=where, cure="train from the beginning")
+                self.optimizer.state[parameter][key] = kept
         spent = self.epochs[-1]
         self.clock = Clock(self.clock.steps, self.settings.minutes, spent.seconds, spent.cpu_seconds)
 
@@ -414,10 +395,5 @@ class Run:
     def _diverged(self, got: str) -> ModelError:
         best = self.position.best
         kept = f"the weights of epoch {best} are kept" if best else "there are no good weights yet"
-        where = str(self.out) if self.out else "training"
         cure = f"lower learning_rate (now {self.settings.learning_rate}); {kept}"
-        return ModelError(got, where=where, expected="a finite number", cure=cure)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+        return ModelError(got, where=str(self.out or "training"), expected="a finite number", cure=cure)

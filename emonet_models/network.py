@@ -13,18 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emonet_models.frontend import LogMel, frame_count
-from emonet_models.layers import (
-    POOL,
-    Attention,
-    AvgPool,
-    Block,
-    ByCorpus,
-    ConvTask,
-    CoreOrOwn,
-    Head,
-    MapNorm,
-    Rows,
-)
+from emonet_models.layers import POOL, Attention, Block, ByCorpus, ConvTask, CoreOrOwn, Head, MapNorm, Rows
 from emonet_models.settings import Settings
 from emoset.errors import ModelError, unknown_name
 
@@ -65,41 +54,29 @@ class EmoNet(nn.Module):
         self.corpora: dict[str, int] = {}
         self.classes: dict[str, tuple[str, ...]] = {}
         """Class names of each corpus, in the order of the scores, where they are known."""
-        width, momentum = settings.filters * settings.factor, settings.batch_norm_momentum
-        adapted = settings.mode == "adapters"
-        core = not adapted or bool(reuse_batchnorm)
+        channels = settings.filters * settings.factor
         self.logmel = LogMel(settings.mels)
-        self.input_norm = MapNorm(1, momentum=momentum, core=core) if settings.input_bn else None
-        self.pre_conv = ConvTask(1, width, momentum=momentum, adapted=adapted, core=core)
+        self.input_norm = MapNorm(1, settings) if settings.input_bn else None
+        self.pre_conv = ConvTask(1, channels, settings)
         self.blocks = nn.ModuleList()
-        for stage in (1, 2, 3):
-            outputs = width * 2**stage
-            for number in range(settings.blocks):
-                inputs, stride = (outputs // 2, 2) if number == 0 else (outputs, 1)
-                self.blocks.append(
-                    Block(
-                        inputs,
-                        outputs,
-                        stride=stride,
-                        dropout=settings.dropout,
-                        momentum=momentum,
-                        adapted=adapted,
-                        core=core,
-                    )
-                )
-        channels = width * 8
-        self.final_norm = MapNorm(channels, momentum=momentum, core=core)
+        for number in range(3 * settings.blocks):
+            stride = 1 if number % settings.blocks else 2
+            self.blocks.append(Block(channels, settings, stride=stride))
+            channels *= stride
+        self.final_norm = MapNorm(channels, settings)
         self.features = channels
         """Number of values that a head gets: what ``embed`` returns of each row."""
-        self.pool = AvgPool()
         self.attention: CoreOrOwn | None = None
         if settings.classifier == "avgpool":
             frames = frame_count(settings.window_samples or 0)
             self.features *= (math.ceil(settings.mels / 8) // POOL) * (math.ceil(frames / 8) // POOL)
         else:
-            shared = not adapted or settings.share_attention
+            shared = settings.mode != "adapters" or settings.share_attention
             self.attention = CoreOrOwn(partial(Attention, channels), core=shared)
         self.heads = ByCorpus()
+        if reuse_batchnorm:
+            for norm in self._norms():
+                norm.core = norm.make()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for name, classes in corpora.items():
             self.add_corpus(name, classes, reuse_batchnorm=name in reuse_batchnorm)
@@ -157,23 +134,18 @@ class EmoNet(nn.Module):
             raise ModelError("the network has it already", where=where, cure="give another name")
         if classes < 2:
             raise ModelError(f"{classes} classes", where=where, expected="two or more")
-        adapted = self.settings.mode == "adapters"
         if reuse_batchnorm and self.final_norm.core is None:
             got = "the network has no shared batch-norms: each of its corpora has its own"
-            raise ModelError(
-                got, where=where, cure="leave reuse_batchnorm out, or start from a network without adapters"
-            )
-        own_norms = adapted and not reuse_batchnorm
-        for unit in self.units():
-            unit.add(name, norm=own_norms)
-        if own_norms:
-            self.final_norm.add(name)
-            if self.input_norm is not None:
-                self.input_norm.add(name)
+            cure = "leave reuse_batchnorm out, or start from a network without adapters"
+            raise ModelError(got, where=where, cure=cure)
+        if self.settings.mode == "adapters":
+            for unit in self.units():
+                unit.adapt(name)
+            for norm in () if reuse_batchnorm else self._norms():
+                norm.add(name)
         if self.attention is not None and self.attention.core is None:
             self.attention.add(name)
-        dropout, momentum = self.settings.head_dropout, self.settings.batch_norm_momentum
-        self.heads.add(name, Head(self.features, classes, dropout=dropout, momentum=momentum))
+        self.heads.add(name, Head(self.features, classes, self.settings))
         self.corpora[name] = classes
         kernel = self.pre_conv.conv.weight
         for module in self._own(name):
@@ -217,9 +189,9 @@ class EmoNet(nn.Module):
     def score(self, logmel: Tensor, rows: str | None = None) -> Tensor: ...
 
     @overload
-    def score(self, logmel: Tensor, rows: Mapping[str, slice]) -> dict[str, Tensor]: ...
+    def score(self, logmel: Tensor, rows: Rows) -> dict[str, Tensor]: ...
 
-    def score(self, logmel: Tensor, rows: Mapping[str, slice] | str | None = None) -> dict[str, Tensor] | Tensor:
+    def score(self, logmel: Tensor, rows: Rows | str | None = None) -> dict[str, Tensor] | Tensor:
         """Scores from log-mel maps: what ``forward`` does after its first layer.
 
         In a mixed batch the shared convolutions run once over all of it; adapters, batch-norms, attention and head
@@ -244,95 +216,88 @@ class EmoNet(nn.Module):
             (torch.Size([3, 7]), torch.Size([2, 4]))
         """
         division = self._division(rows, len(logmel))
-        features = self._pooled(self._maps(logmel, division), division)
-        scores = {corpus: self.heads[corpus](features[own]) for corpus, own in division}
+        features = self.embed(logmel, division)
+        scores = {corpus: self.heads[corpus](features[own]) for corpus, own in division.items()}
         if isinstance(rows, Mapping):
             return {corpus: scores[corpus] for corpus in rows}
         only: Tensor = next(iter(scores.values()))
         return only
 
-    def maps(self, logmel: Tensor, corpus: str | None = None) -> Tensor:
+    def maps(self, logmel: Tensor, rows: Rows | str | None = None) -> Tensor:
         """The last feature maps, after batch-norm and ReLU.
 
         Args:
             logmel: (batch, mels, frames).
-            corpus: whose adapters and batch-norms; None if the network has one corpus only.
+            rows: whose adapters and batch-norms, as in ``score``.
 
         Returns:
             (batch, 8 * filters * factor, ceil(mels / 8), ceil(frames / 8)).
 
         Raises:
             UnknownNameError: no such corpus.
-            ModelError: no corpus is named, and there are several.
+            ModelError: no corpus is named, and there are several; or the slices are not a division of the batch.
 
         Example:
             >>> EmoNet(Settings(filters=1), {"emodb": 7}).maps(torch.zeros(2, 64, 61)).shape
             torch.Size([2, 8, 8, 8])
         """
-        return self._maps(logmel, self._division(corpus, len(logmel)))
+        division = self._division(rows, len(logmel))
+        x = logmel.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        x = self.pre_conv(x if self.input_norm is None else self.input_norm(x, division), division)
+        for block in self.blocks:
+            x = block(x, division)
+        return F.relu(self.final_norm(x, division), inplace=True)
 
-    def embed(self, logmel: Tensor, corpus: str | None = None) -> Tensor:
+    def embed(self, logmel: Tensor, rows: Rows | str | None = None) -> Tensor:
         """The pooled features that the head of a corpus gets.
 
         Args:
             logmel: (batch, mels, frames).
-            corpus: whose features; None if the network has one corpus only.
+            rows: whose features, as in ``score``.
 
         Returns:
             (batch, ``network.features``).
 
         Raises:
             UnknownNameError: no such corpus.
-            ModelError: no corpus is named, and there are several; or ``avgpool`` gets another length than its window.
+            ModelError: no corpus is named, and there are several; the slices are not a division of the batch; or
+                ``avgpool`` gets another length than its window.
 
         Example:
             >>> EmoNet(Settings(filters=1), {"emodb": 7}).embed(torch.zeros(2, 64, 61)).shape
             torch.Size([2, 8])
         """
-        division = self._division(corpus, len(logmel))
-        return self._pooled(self._maps(logmel, division), division)
-
-    def _maps(self, logmel: Tensor, rows: Rows) -> Tensor:
-        x = logmel.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        x = self.pre_conv(x if self.input_norm is None else self.input_norm(x, rows), rows)
-        for block in self.blocks:
-            x = block(x, rows)
-        return F.relu(self.final_norm(x, rows), inplace=True)
-
-    def _pooled(self, maps: Tensor, rows: Rows) -> Tensor:
+        division = self._division(rows, len(logmel))
+        maps = self.maps(logmel, division)
         if self.attention is not None:
-            attended: Tensor = self.attention(maps, rows)
+            attended: Tensor = self.attention(maps, division)
             return attended
         channels, height, width = maps.shape[1:]
         if (height // POOL) * (width // POOL) * channels != self.features:
             got = f"maps of {height} x {width} positions, that is {height // POOL} x {width // POOL} squares"
-            wanted = (
-                f"{self.features // channels}, those of {self.settings.mels} mel bands and {self.settings.window} s"
-            )
-            raise ModelError(got, where="network", expected=wanted, cure="cut or pad the audio to the window")
-        pooled: Tensor = self.pool(maps)
-        return pooled
+            mels, window = self.settings.mels, self.settings.window
+            expected = f"{self.features // channels}, those of {mels} mel bands and {window} s"
+            raise ModelError(got, where="network", expected=expected, cure="cut or pad the audio to the window")
+        # Means over squares of 8x8 cells, remainders dropped, flattened in the order (mel, time, channel).
+        return F.avg_pool2d(maps, POOL).permute(0, 2, 3, 1).flatten(1)
 
-    def _division(self, rows: Mapping[str, slice] | str | None, size: int) -> list[tuple[str, slice]]:
+    def _division(self, rows: Rows | str | None, size: int) -> dict[str, slice]:
         """Corpora and their rows in the order of the batch."""
-        if not isinstance(rows, Mapping):
-            if rows is None and len(self.corpora) != 1:
+        if rows is None:
+            if len(self.corpora) != 1:
                 got, expected = "no corpus is named", f"one of {', '.join(self.corpora)}"
                 raise ModelError(got, where="network", expected=expected, cure="say whose classes are wanted")
-            corpus = next(iter(self.corpora)) if rows is None else rows
-            self._known([corpus])
-            return [(corpus, slice(0, size))]
+            rows = next(iter(self.corpora))
+        if isinstance(rows, str):
+            rows = {rows: slice(size)}
         self._known(rows)
-        found = [(corpus, range(size)[own]) for corpus, own in rows.items()]
-        found.sort(key=lambda item: item[1].start)
-        if not all(own.step == 1 and own for _, own in found) or [i for _, own in found for i in own] != [*range(size)]:
+        found = sorted(((range(size)[own], corpus) for corpus, own in rows.items()), key=lambda item: item[0].start)
+        whole = [row for own, _ in found for row in own] == [*range(size)]
+        if not whole or any(own.step != 1 or (size and not own) for own, _ in found):
             told = ", ".join(f"{corpus} {own.start}:{own.stop}:{own.step}" for corpus, own in rows.items())
-            raise ModelError(
-                f"rows {told or 'of no corpus'} of a batch of {size}",
-                where="network",
-                expected="slices that divide the whole batch, none of them empty",
-            )
-        return [(corpus, slice(own.start, own.stop)) for corpus, own in found]
+            got = f"rows {told or 'of no corpus'} of a batch of {size}"
+            raise ModelError(got, where="network", expected="slices that divide the whole batch, none of them empty")
+        return {corpus: slice(own.start, own.stop) for own, corpus in found}
 
     def _known(self, corpora: Iterable[str]) -> None:
         for corpus in corpora:
@@ -424,15 +389,11 @@ class EmoNet(nn.Module):
         return frozenset(c for c in self.corpora if c not in self.final_norm.own)
 
     def _norms(self) -> list[MapNorm]:
-        norms = [unit.norm for unit in self.units()]
-        return [*norms, self.final_norm] if self.input_norm is None else [self.input_norm, *norms, self.final_norm]
+        return [module for module in self.modules() if isinstance(module, MapNorm)]
 
     def _own(self, corpus: str) -> list[nn.Module]:
         """What belongs to one corpus alone."""
-        places = [unit.adapters for unit in self.units()] + [norm.own for norm in self._norms()] + [self.heads]
-        if self.attention is not None:
-            places.append(self.attention.own)
-        return [place[corpus] for place in places if corpus in place]
+        return [place[corpus] for place in self.modules() if isinstance(place, ByCorpus) and corpus in place]
 
     def names_of(self, corpus: str) -> frozenset[str]:
         """Which weights belong to one corpus alone.
@@ -455,19 +416,6 @@ class EmoNet(nn.Module):
         own = {id(module) for module in self._own(corpus)}
         places = tuple(f"{name}." for name, module in self.named_modules() if id(module) in own)
         return frozenset(name for name in self.state_dict() if name.startswith(places))
-
-    def count_values(self) -> int:
-        """Number of weights, moving statistics of the batch-norms included.
-
-        Returns:
-            The number of values that a weights file holds.
-
-        Example:
-            >>> settings = Settings(classifier="FCNAttention", filters=32, input_bn=False)
-            >>> EmoNet(settings, {"iemocap": 4}).count_values()
-            2818084
-        """
-        return sum(v.numel() for v in self.state_dict().values() if v.is_floating_point())
 
 
 def probabilities(scores: Tensor) -> Tensor:

@@ -77,11 +77,7 @@ def audio_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def predict(
-    network: EmoNet,
-    files: Sequence[str | Path],
-    corpus: str | None = None,
-    *,
-    embeddings: bool = False,
+    network: EmoNet, files: Iterable[str | Path], corpus: str | None = None, *, embeddings: bool = False
 ) -> Iterator[Prediction]:
     """Judge audio files of any rate, length, channel count and container.
 

@@ -61,8 +61,7 @@ class Statistics:
 
     def put(self, accelerator: Accelerator) -> None:
         """Set them to the mean over all parts of all processes."""
-        mean = self._sum / self._count
-        self._fill(accelerator.reduce(mean, "mean") if accelerator.num_processes > 1 else mean)
+        self._fill(accelerator.reduce(self._sum / self._count, "mean"))
 
     def _flat(self) -> Tensor:
         return torch.cat([buffer.flatten() for buffer in self._buffers])

@@ -18,7 +18,7 @@ from emonet_models.weights import CONFIG, load, write_whole
 from emoset import get_recipe
 from emoset.benchmarking import bootstrap_interval, mcnemar, uar
 from emoset.benchmarking.running import corpus_names
-from emoset.errors import ModelError, NotBuiltError, unknown_name
+from emoset.errors import ModelError, NotBuiltError, UnknownNameError, unknown_name
 from emoset.torch import UtteranceDataset
 
 SINGLE: Final = "single"
@@ -65,44 +65,43 @@ class Comparison:
     Args:
         cells: method to corpus to cell.
         absent: corpora of the collection that are not built.
+        untested: corpora that are left out, for they have no test split.
         sources: of the transfer, by corpus; a corpus without one is not transferred to.
         synthetic: corpora that are twins, not speech.
     """
 
     cells: Mapping[str, Mapping[str, Cell]]
     absent: tuple[str, ...]
+    untested: tuple[str, ...]
     sources: Mapping[str, str]
     synthetic: tuple[str, ...]
 
     def markdown(self) -> str:
         """The table, what it amounts to, and what the paper reports."""
-        methods, corpora = list(self.cells), list(self.cells[SINGLE])
+        methods, single = list(self.cells), self.cells[SINGLE]
         lines = [f"| corpus | {' | '.join(methods)} |", "| --- " * (len(methods) + 1) + "|"]
-        lines += [f"| {corpus} | {' | '.join(self._text(m, corpus) for m in methods)} |" for corpus in corpora]
+        lines += [f"| {corpus} | {' | '.join(self._text(m, corpus) for m in methods)} |" for corpus in single]
         lines += ["", "UAR on the test split, mean over the seeds; in brackets the 95 % interval of the first seed."]
         lines += ["p: McNemar's exact test against single training, first seed.", ""]
         for method in methods[1:]:
             own = self.cells[method]
-            better = sum(cell.mean > self.cells[SINGLE][corpus].mean for corpus, cell in own.items())
-            clear = [
-                cell.mean > self.cells[SINGLE][c].mean
-                for c, cell in own.items()
-                if cell.p is not None and cell.p < 0.05
-            ]
+            better = {corpus for corpus, cell in own.items() if cell.mean > single[corpus].mean}
+            clear = {corpus for corpus, cell in own.items() if cell.p is not None and cell.p < 0.05}
             lines.append(
-                f"- {method} ({METHODS[method]}): better on {better} of {len(own)}; p < 0.05 and better on"
-                f" {sum(clear)}, and worse on {len(clear) - sum(clear)}."
+                f"- {method} ({METHODS[method]}): better on {len(better)} of {len(own)}; p < 0.05 and better on"
+                f" {len(clear & better)}, and worse on {len(clear - better)}."
             )
         for source in dict.fromkeys(self.sources.values()):
             targets = [corpus for corpus, own in self.sources.items() if own == source]
             lines.append(f"- Source of the transfer to {', '.join(targets)}: {source}.")
         lines += ["", PAPER]
         if self.synthetic:
-            lines.append(
-                f"SYNTHETIC, no real speech: {', '.join(self.synthetic)}. These figures say nothing of people."
-            )
+            names = ", ".join(self.synthetic)
+            lines.append(f"SYNTHETIC, no real speech: {names}. These figures say nothing of people.")
         if self.absent:
             lines.append(f"Not built: {', '.join(self.absent)}.")
+        if self.untested:
+            lines.append(f"Left out, without a test split: {', '.join(self.untested)}.")
         return "\n".join(lines)
 
     def _text(self, method: str, corpus: str) -> str:
@@ -133,11 +132,11 @@ def corpus_data(
     """
     found = {}
     for name in corpora:
-        sets = [
+        train, validation = (
             UtteranceDataset(name, part, data_dir=data_dir, labels=labels, crop="whole")
             for part in ("train", "validation")
-        ]
-        found[name] = CorpusData(FromDataset(sets[0]), FromDataset(sets[1]), sets[0].classes, sets[0].build)
+        )
+        found[name] = CorpusData(FromDataset(train), FromDataset(validation), train.classes, train.build)
     return found
 
 
@@ -176,71 +175,71 @@ def reproduce(
 
     Source: EmoNet, abstract and experiments, as far as they are public.
     """
-    folder = Path(out)
-    names = corpus_names(collection)
-    built = [name for name in names if _is_built(name, data_dir)]
-    for name in names:
-        if name not in built:
-            get_recipe(name)  # a name that does not exist is no corpus that is not built
-    if len(built) < 2:
+    folder, names = Path(out), corpus_names(collection)
+    tests, untested = _tests(names, data_dir)
+    if len(tests) < 2:
         raise ModelError(
-            f"{len(built)} of {len(names)} corpora are built", where=str(data_dir or "the data folder"),
-            expected="at least two", cure="run 'emoset build', or 'emoset twin' for a rehearsal",
+            f"{len(tests)} of {len(names)} corpora are built", where=str(data_dir or "the data folder"),
+            expected="at least two that have a test split", cure="run 'emoset build', or 'emoset twin' for a rehearsal",
         )  # fmt: skip
+    built = list(tests)
     corpora = corpus_data(built, data_dir)
     for source in sources:
         if source not in corpora:
             raise unknown_name("source", source, corpora)
     largest = sorted(built, key=lambda name: -len(corpora[name].train))[:2]
-    origin = {n: next((source for source in sources or largest if source != n), "") for n in built}
-    tests = {name: UtteranceDataset(name, "test", data_dir=data_dir, crop="whole") for name in built}
+    origin = {name: next((source for source in sources or largest if source != name), "") for name in built}
     plan = [
-        (seed, method, [name] if method != "multi" else built)
+        (seed, method, members)
         for seed in range(seeds)
         for method in METHODS
-        for name in (built if method != "multi" else built[:1])
-        if method in (SINGLE, "multi") or origin[name]
+        for members in ([built] if method == "multi" else [[name] for name in built])
+        if method in (SINGLE, "multi") or origin[members[0]]
     ]
-    predicted: dict[tuple[int, str, str], list[int]] = {}
+    predicted: dict[tuple[str, str], list[list[int]]] = {}
     for done, (seed, method, members) in enumerate(plan):
-        what = f"{method}, {members[0] if len(members) == 1 else f'{len(members)} corpora'}, seed {seed}"
+        target, told = ("all", f"{len(members)} corpora") if method == "multi" else (members[0], members[0])
         if report is not None:
-            report(done, len(plan), what)
-        place = folder / f"seed{seed}" / method / (members[0] if len(members) == 1 else "all")
-        settings = Settings.preset(preset, **{**overrides, "seed": seed, "mode": _mode(method)})
-        transfer = method not in (SINGLE, "multi")
-        start = folder / f"seed{seed}" / SINGLE / origin[members[0]] if transfer else None
-        found = _predictions(place, settings, {name: corpora[name] for name in members}, tests, start)
-        for name in members:
-            predicted[seed, method, name] = found[name]
-    truth = {name: tests[name].labels.tolist() for name in built}
+            report(done, len(plan), f"{method}, {told}, seed {seed}")
+        mode = {SINGLE: "scratch", "multi": "adapters"}.get(method, method)
+        settings = Settings.preset(preset, **{**overrides, "seed": seed, "mode": mode})
+        parent = folder / f"seed{seed}"
+        start = None if method in (SINGLE, "multi") else parent / SINGLE / origin[target]
+        own = {name: corpora[name] for name in members}
+        for name, classes in _predictions(parent / method / target, settings, own, tests, start).items():
+            predicted.setdefault((method, name), []).append(classes)
     cells = {
         method: {
-            name: _cell([predicted[seed, method, name] for seed in range(seeds)], truth[name], tests[name],
-                        None if method == SINGLE else predicted[0, SINGLE, name])
-            for name in built if (0, method, name) in predicted
+            name: _cell(tests[name], predicted[method, name], None if method == SINGLE else predicted[SINGLE, name][0])
+            for name in built
+            if (method, name) in predicted
         }
         for method in METHODS
-    }  # fmt: skip
-    synthetic = tuple(name for name in built if tests[name].build.get("synthetic"))
-    transferred = {name: source for name, source in origin.items() if source}
-    comparison = Comparison(cells, tuple(n for n in names if n not in built), transferred, synthetic)
+    }
+    comparison = Comparison(
+        cells,
+        absent=tuple(name for name in names if name not in (*tests, *untested)),
+        untested=untested,
+        sources={name: source for name, source in origin.items() if source},
+        synthetic=tuple(name for name in built if tests[name].build.get("synthetic")),
+    )
     write_whole(folder / "comparison.md", (comparison.markdown() + "\n").encode())
     if report is not None:
         report(len(plan), len(plan), "done")
     return comparison
 
 
-def _mode(method: str) -> str:
-    return {SINGLE: "scratch", "multi": "adapters"}.get(method, method)
-
-
-def _is_built(name: str, data_dir: str | Path | None) -> bool:
-    try:
-        UtteranceDataset(name, "test", data_dir=data_dir, crop="whole")
-    except NotBuiltError:
-        return False
-    return True
+def _tests(names: Sequence[str], data_dir: str | Path | None) -> tuple[dict[str, UtteranceDataset], tuple[str, ...]]:
+    """The test splits of the corpora that are built, and corpora that have none."""
+    found, untested = {}, []
+    for name in names:
+        try:
+            found[name] = UtteranceDataset(name, "test", data_dir=data_dir, crop="whole")
+        except NotBuiltError:
+            get_recipe(name)  # a name that does not exist is no corpus that is not built
+        except UnknownNameError:
+            untested.append(name)
+    return found, tuple(untested)
 
 
 def _predictions(
@@ -252,18 +251,14 @@ def _predictions(
 ) -> dict[str, list[int]]:
     """Class indexes of the test splits; trained and judged unless they lie there already."""
     file = place / "predictions.json"
-    mark = {
-        "settings": settings.model_dump(mode="json"),
-        "data": {
-            name: [data.build.get("split_hash"), data.build.get("recipe_version")] for name, data in corpora.items()
-        },
-    }
+    builds = {name: data.build for name, data in corpora.items()}
+    marks = {name: [build.get("split_hash"), build.get("recipe_version")] for name, build in builds.items()}
+    made_by = {"settings": settings.model_dump(mode="json"), "data": marks}
     if file.exists():
         told = json.loads(file.read_text("utf-8"))
-        if told["made_by"] != mark:
-            raise ModelError(
-                "a training of other settings or data is there", where=str(place), cure="name another folder with --out"
-            )
+        if told["made_by"] != made_by:
+            got = "a training of other settings or data is there"
+            raise ModelError(got, where=str(place), cure="name another folder with --out")
         return dict(told["predicted"])
     train(settings, corpora, out=place, start=start, resume=(place / CONFIG).exists())
     network, _ = load(place)
@@ -271,18 +266,16 @@ def _predictions(
     for name in corpora:
         waves = (wave for wave, _ in FromDataset(tests[name]))
         found[name] = predict_probabilities(network, settings, waves, name).argmax(1).tolist()
-    write_whole(file, json.dumps({"made_by": mark, "predicted": found}).encode())
+    write_whole(file, json.dumps({"made_by": made_by, "predicted": found}).encode())
     return found
 
 
-def _cell(
-    predicted: Sequence[Sequence[int]], truth: Sequence[int], test: UtteranceDataset, single: Sequence[int] | None
-) -> Cell:
-    classes = len(test.classes)
+def _cell(test: UtteranceDataset, predicted: Sequence[Sequence[int]], single: Sequence[int] | None) -> Cell:
+    truth, classes = test.labels.tolist(), len(test.classes)
     speakers = [None if place < 0 else test.speaker_names[place] for place in test.speakers]
     interval = bootstrap_interval(truth, predicted[0], speakers, classes, ["uar"]).intervals["uar"]
     return Cell(
-        tuple(uar(truth, each, classes) for each in predicted),
-        (interval.low, interval.high),
-        None if single is None else mcnemar(truth, single, predicted[0]).p,
+        uar=tuple(uar(truth, each, classes) for each in predicted),
+        interval=(interval.low, interval.high),
+        p=None if single is None else mcnemar(truth, single, predicted[0]).p,
     )

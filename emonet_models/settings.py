@@ -128,12 +128,11 @@ class Settings(BaseModel):
         return cls.parse({**PRESETS[name], **overrides})
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], where: str | None = None) -> Settings:
+    def parse(cls, values: Mapping[str, Any]) -> Settings:
         """Settings from a mapping, such as a file's, with the project's errors.
 
         Args:
             values: field to value; absent fields get the defaults.
-            where: file that the values came from, for messages.
 
         Returns:
             The settings.
@@ -144,14 +143,14 @@ class Settings(BaseModel):
         """
         for field in values:
             if field not in cls.model_fields:
-                raise unknown_name("setting", field, cls.model_fields, where and f"correct {where}")
+                raise unknown_name("setting", field, cls.model_fields)
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"])
             got = f"setting {field} is {first['input']!r}: {first['msg']}" if field else first["msg"]
-            raise ModelError(got.removeprefix("Value error, "), where=where) from None
+            raise ModelError(got.removeprefix("Value error, ")) from None
 
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({

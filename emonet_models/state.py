@@ -15,7 +15,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
-from emonet_models.weights import CONFIG, METRICS, WEIGHTS, write_whole
+from emonet_models.weights import CONFIG, METRICS, WEIGHTS, write_json, write_whole
 from emoset.errors import ModelError
 
 STATE: Final = "state.json"
@@ -135,10 +135,8 @@ def save_state(folder: Path, state: State, identity: Mapping[str, Any]) -> None:
         "position": asdict(state.position),
         "epochs": [asdict(epoch) for epoch in state.epochs],
     }
-    write_whole(folder / STATE, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-    for path in folder.iterdir():
-        if _TENSORS.fullmatch(path.name) and path.name != name:
-            path.unlink(missing_ok=True)
+    write_json(folder / STATE, content)
+    _remove(folder, _TENSORS, but=name)
 
 
 def load_state(folder: Path, identity: Mapping[str, Any]) -> State:
@@ -157,10 +155,10 @@ def load_state(folder: Path, identity: Mapping[str, Any]) -> State:
     path = folder / STATE
     try:
         content = json.loads(path.read_bytes())
-        version, name = content["format"], str(content["tensors"])
-        if version != STATE_FORMAT:
+        if (version := content["format"]) != STATE_FORMAT:
             got = f"the state is of format {version}"
             raise ModelError(got, where=str(path), expected=f"format {STATE_FORMAT}", cure=_ANEW)
+        name = str(content["tensors"])
         if not _TENSORS.fullmatch(name):
             raise ValueError(f"no file of tensors: {name!r}")
         _same(dict(content["identity"]), identity, str(path))
@@ -184,29 +182,29 @@ def clear(folder: Path) -> None:
     """Make way for a new training: remove the state of an old one, and what a killed one left half written."""
     sweep(folder)
     (folder / STATE).unlink(missing_ok=True)
-    for path in folder.iterdir():
-        if _TENSORS.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    _remove(folder, _TENSORS)
 
 
 def sweep(folder: Path) -> None:
     """Remove what a killed training left half written."""
+    _remove(folder, _UNFINISHED)
+
+
+def _remove(folder: Path, names: re.Pattern[str], but: str | None = None) -> None:
     for path in folder.iterdir():
-        if _UNFINISHED.fullmatch(path.name):
+        if names.fullmatch(path.name) and path.name != but:
             path.unlink(missing_ok=True)
 
 
-def _same(found: Mapping[str, Any], own: Mapping[str, Any], where: str) -> None:
+def _same(found: Mapping[str, Any], own: Mapping[str, Any], where: str, part: str = "") -> None:
     """Refuse a state whose settings, data, start or machines are not the training's."""
     for name in sorted({*found, *own}):
         theirs, ours = found.get(name, "absent"), own.get(name, "absent")
-        if theirs == ours:
-            continue
-        if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
-            fields = [key for key in sorted({*theirs, *ours}) if theirs.get(key) != ours.get(key)]
-            name, theirs, ours = f"{name}: {fields[0]}", theirs.get(fields[0], "absent"), ours.get(fields[0], "absent")
-        got = f"the state is that of another training: {name} {_shown(theirs)}"
-        raise ModelError(got, where=where, expected=_shown(ours), cure=f"give what it was begun with, or {_ANEW}")
+        if not part and isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+            _same(theirs, ours, where, f"{name}: ")
+        elif theirs != ours:
+            got = f"the state is that of another training: {part}{name} {_shown(theirs)}"
+            raise ModelError(got, where=where, expected=_shown(ours), cure=f"give what it was begun with, or {_ANEW}")
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
@@ -32,6 +32,7 @@ ARCHITECTURE: Final = ("mode", "share_attention", "mels", "filters", "factor", "
 
 _COUNTER: Final = "num_batches_tracked"  # PyTorch's step counter: not part of the model
 _AGAIN: Final = "copy the model folder again, or train again"
+_OWN_CONFIG: Final = f"use the {CONFIG} that was saved with these weights"
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,23 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
 def tensors(network: nn.Module) -> dict[str, Tensor]:
     """The weights and moving statistics by name, without PyTorch's step counters."""
     return {k: v for k, v in network.state_dict().items() if not k.endswith(_COUNTER)}
+
+
+def hash_of(network: nn.Module) -> str:
+    """What tells the weights of a network from others."""
+    digest = hashlib.sha256()
+    for name, value in tensors(network).items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def save(folder: str | Path, weights: Mapping[str, Tensor], config: Config) -> None:
@@ -117,7 +132,7 @@ def save(folder: str | Path, weights: Mapping[str, Tensor], config: Config) -> N
         },
     }
     write_tensors(folder / WEIGHTS, weights, config)
-    write_whole(folder / CONFIG, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(folder / CONFIG, content)
 
 
 def write_tensors(path: Path, weights: Mapping[str, Tensor], config: Config) -> None:
@@ -156,11 +171,10 @@ def read_tensors(path: Path, config: Config) -> dict[str, Tensor]:
     except SafetensorError as error:
         got = f"the weights are damaged or cut short ({error})"
         raise ModelError(got, where=str(path), expected="a safetensors file", cure=_AGAIN) from None
-    cure = f"use the {CONFIG} that was saved with these weights"
     for name, wanted in _header(config).items():
         if metadata.get(name) != wanted:
             got = f"the weights were saved for {name} {metadata.get(name, 'unknown')}"
-            raise ModelError(got, where=str(path), expected=wanted, cure=cure)
+            raise ModelError(got, where=str(path), expected=wanted, cure=_OWN_CONFIG)
     return found
 
 
@@ -193,58 +207,49 @@ def load(folder: str | Path, classes: Mapping[str, Sequence[str]] | None = None)
     """
     folder = Path(folder)
     config = _read_config(folder / CONFIG)
+    cure = "use a model that was trained on these classes"
     for corpus, names in (classes or {}).items():
-        _same_classes(corpus, names, config, folder)
+        own = config.corpora.get(corpus)
+        if own is None:
+            got = f"the model has no corpus {corpus!r}"
+            raise ModelError(got, where=str(folder), expected=f"one of {', '.join(config.corpora)}", cure=cure)
+        if tuple(names) != own:
+            got = f"the model's classes of {corpus} are {', '.join(own)}"
+            raise ModelError(got, where=str(folder), expected=f"{', '.join(names)}, in this order", cure=cure)
     network, path = config.network(), folder / WEIGHTS
-    fill(network, read_tensors(path, config), str(path), f"use the {CONFIG} that was saved with these weights")
+    fill(network, read_tensors(path, config), str(path), _OWN_CONFIG)
     return network.eval(), config
 
 
-def _same_classes(corpus: str, names: Sequence[str], config: Config, folder: Path) -> None:
-    cure = "use a model that was trained on these classes"
-    own = config.corpora.get(corpus)
-    if own is None:
-        got = f"the model has no corpus {corpus!r}"
-        raise ModelError(got, where=str(folder), expected=f"one of {', '.join(config.corpora)}", cure=cure)
-    if tuple(names) != tuple(own):
-        got = f"the model's classes of {corpus} are {', '.join(own)}"
-        raise ModelError(got, where=str(folder), expected=f"{', '.join(names)}, in this order", cure=cure)
-
-
 def _read_config(path: Path) -> Config:
+    where, cure = str(path), _AGAIN
     try:
         content = json.loads(path.read_bytes())
         version = content["format"]
         if not isinstance(version, int):
             raise TypeError("the format is no number")
-    except OSError as error:
-        got = f"cannot be read ({error.strerror})"
-        raise ModelError(got, where=str(path), expected="a folder that 'emonet train' wrote") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the file is damaged ({error})", where=str(path), cure=_AGAIN) from None
-    if version != FORMAT:
-        cure = "upgrade emoset-speech" if version > FORMAT else "train again; older formats are not read"
-        raise ModelError(f"it was saved in format {version}", where=str(path), expected=f"format {FORMAT}", cure=cure)
-    try:
-        values = dict(content["settings"])
+        if version != FORMAT:
+            cure = "upgrade emoset-speech" if version > FORMAT else "train again; older formats are not read"
+            raise ModelError(f"it was saved in format {version}", expected=f"format {FORMAT}")
         corpora = {corpus: tuple(classes) for corpus, classes in content["corpora"].items()}
-        reused = tuple(content["reuse_batchnorm"])
+        reused, values = tuple(content["reuse_batchnorm"]), dict(content["settings"])
         data, result = dict(content["data"]), dict(content["result"])
         if not all(isinstance(name, str) for names in (*corpora.values(), reused) for name in names):
             raise TypeError("names are no strings")
         if not corpora or not set(reused) <= set(corpora):
             raise ValueError("no corpora" if not corpora else "reuse_batchnorm names an unknown corpus")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"the file is damaged ({error})", where=str(path), cure=_AGAIN) from None
-    try:
-        settings = Settings.parse(values, where=str(path))
+        settings = Settings.parse(values)
+        for corpus, classes in corpora.items():
+            if len(set(classes)) != len(classes) or len(classes) < 2:
+                raise ModelError(f"classes {list(classes)} of {corpus}", expected="two or more different names")
+        return Config(settings, corpora, data, result, reused)
+    except OSError as error:
+        got = f"cannot be read ({error.strerror})"
+        raise ModelError(got, where=where, expected="a folder that 'emonet train' wrote") from None
     except EmosetError as error:
-        raise ModelError(error.got, where=str(path), expected=error.expected, cure=_AGAIN) from None
-    for corpus, classes in corpora.items():
-        if len(set(classes)) != len(classes) or len(classes) < 2:
-            got = f"classes {list(classes)} of {corpus}"
-            raise ModelError(got, where=str(path), expected="two or more different names")
-    return Config(settings, corpora, data, result, reused)
+        raise ModelError(error.got, where=where, expected=error.expected, cure=cure) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"the file is damaged ({error})", where=where, cure=cure) from None
 
 
 def fill(network: nn.Module, found: Mapping[str, Tensor], where: str | None = None, cure: str | None = None) -> None:
@@ -271,9 +276,16 @@ def fill(network: nn.Module, found: Mapping[str, Tensor], where: str | None = No
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         got = f"the weights are of another configuration: {'; '.join(wrong[:3])}{more}"
         raise ModelError(got, where=where, expected=f"{len(own)} tensors", cure=cure)
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(found[name])
+    network.load_state_dict(dict(found), strict=False)  # not strict: without PyTorch's step counters
+
+
+def same_settings(own: Settings, other: Settings, names: Sequence[str], where: str, owner: str) -> None:
+    """Refuse settings that are not those of a model to start from."""
+    for name in names:
+        ours, theirs = getattr(own, name), getattr(other, name)
+        if ours != theirs:
+            expected, cure = f"{theirs!r}, as in {owner}", f"give {name}={theirs}, or start from another model"
+            raise ModelError(f"setting {name} is {ours!r}", where=where, expected=expected, cure=cure)
 
 
 def start_from(network: EmoNet, start: EmoNet) -> None:
@@ -290,26 +302,20 @@ def start_from(network: EmoNet, start: EmoNet) -> None:
         ModelError: the networks differ in width, depth or pooling.
 
     Example:
+        >>> import torch
         >>> start = EmoNet(Settings(filters=2), {"emodb": 7})
         >>> network = EmoNet(Settings(filters=2, mode="adapters"), {"urdu": 4}, reuse_batchnorm=["urdu"])
         >>> start_from(network, start)
         >>> torch.equal(network.pre_conv.conv.weight, start.pre_conv.conv.weight)
         True
     """
-    for name in ARCHITECTURE:
-        own, other = getattr(network.settings, name), getattr(start.settings, name)
-        if own != other and name not in ("mode", "share_attention"):
-            got = f"setting {name} is {own!r}"
-            cure = f"give {name}={other}, or start from another model"
-            raise ModelError(got, where="starting from a model", expected=f"{other!r}, as in the model", cure=cure)
+    fixed = [name for name in ARCHITECTURE if name not in ("mode", "share_attention")]
+    same_settings(network.settings, start.settings, fixed, "starting from a model", "the model")
     others: set[str] = set()
     for corpus, classes in network.corpora.items():
         known = network.classes.get(corpus), start.classes.get(corpus)
         same = start.corpora.get(corpus) == classes and (known[0] == known[1] or None in known)
         if not same or network.features != start.features:
             others |= network.names_of(corpus)
-    found = tensors(start)
-    with torch.no_grad():
-        for name, value in tensors(network).items():
-            if name in found and name not in others:
-                value.copy_(found[name])
+    shared = tensors(network).keys() - others
+    network.load_state_dict({name: v for name, v in tensors(start).items() if name in shared}, strict=False)

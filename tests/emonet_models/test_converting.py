@@ -166,14 +166,14 @@ def test_heads_of_base_tasks_with_initial_weights(tmp_path: Path) -> None:
     assert same(found, network)
 
 
-def test_names_of_classes_and_corpora(tmp_path: Path) -> None:
+def test_names_of_classes(tmp_path: Path) -> None:
     network = made({"EMO-DB": 3, "Urdu": 2})
     path = write(tmp_path / "a.h5", keras_variables(network))
     classes = {"Urdu": ["bad", "good"]}
-    found = convert(path, tmp_path / "model", mels=80, classes=classes, rename={"EMO-DB": "emodb"}, factor=2, seed=5)
-    assert found.classes == {"emodb": ("0", "1", "2"), "Urdu": ("bad", "good")}
+    found = convert(path, tmp_path / "model", mels=80, classes=classes, factor=2, seed=5)
+    assert found.classes == {"EMO-DB": ("0", "1", "2"), "Urdu": ("bad", "good")}
     assert (found.settings.mels, found.settings.filters, found.settings.factor, found.settings.seed) == (80, 1, 2, 5)
-    assert torch.equal(found.heads["emodb"].dense.weight, network.heads["EMO-DB"].dense.weight)
+    assert torch.equal(found.heads["EMO-DB"].dense.weight, network.heads["EMO-DB"].dense.weight)
     assert torch.equal(found.blocks[2].second.adapters["Urdu"].weight, network.blocks[2].second.adapters["Urdu"].weight)
     with pytest.raises(ModelError, match=r"model: a model is already there\. To do: .*--overwrite"):
         convert(path, tmp_path / "model", mels=64)
@@ -201,8 +201,6 @@ def test_layers_without_a_list_of_their_order(tmp_path: Path) -> None:
         ({"classes": {"urdu": ["a", "b"]}}, UnknownNameError, r"unknown corpus 'urdu'; expected one of EMO-DB, Urdu"),
         ({"classes": {"Urdu": ["a", "b", "c"]}}, ModelError, r"2 outputs of Urdu, and classes a, b, c; expected 2 different names"),
         ({"classes": {"Urdu": ["a", "a"]}}, ModelError, r"classes a, a; expected 2 different"),
-        ({"rename": {"urdu": "x"}}, UnknownNameError, r"unknown corpus 'urdu'"),
-        ({"rename": {"Urdu": "EMO-DB"}}, ModelError, r"two corpora with the name 'EMO-DB'"),
     ],
 )  # fmt: skip
 def test_what_contradicts_the_file(tmp_path: Path, given: dict[str, Any], error, message: str) -> None:
@@ -264,9 +262,8 @@ def test_what_cannot_be_proved_is_refused(tmp_path: Path, change: Callable[[Vari
 
 def test_a_corpus_named_core_beside_one_without_batch_norms() -> None:
     network = made({"core": 3, "b": 4}, reuse=("b",))
-    shapes = {name: value.shape for name, value in keras_variables(network).items()}
     with pytest.raises(ModelError, match=r"file: batch-norms that may be shared or a corpus's own: .*'core'"):
-        Layout.of(shapes, "file")
+        Layout.of(keras_variables(network), "file")
 
 
 def test_files_without_a_network(tmp_path: Path) -> None:

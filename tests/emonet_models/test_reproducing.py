@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import emonet_models.reproducing as reproducing
+import emoset
 from emonet_models.cli import app
 from emonet_models.reproducing import METHODS, reproduce
 from emonet_models.settings import Settings
@@ -74,6 +76,21 @@ def test_what_is_done_is_not_done_again(out: Path, data_dir: Path, monkeypatch: 
     reproduce(["emodb", "urdu", "tess"], data_dir, out, **TINY)
     assert trained == ["seed0/adapters/emodb"]
     assert (out / "comparison.md").read_text() == before
+
+
+def test_corpora_without_a_test_split_are_told(out: Path, data_dir: Path, tmp_path: Path) -> None:
+    emoset.twin("emotiw2014", tmp_path / "raw", scale=0.01)
+    emoset.build("emotiw2014", tmp_path / "raw", tmp_path / "data", progress=False)
+    for name in ("emodb", "urdu"):
+        (tmp_path / "data" / name).symlink_to(data_dir / name)
+    shutil.copytree(out, tmp_path / "out")
+    found = reproduce(["emodb", "emotiw2014", "urdu", "tess"], tmp_path / "data", tmp_path / "out", **TINY)
+    assert (found.untested, found.absent, list(found.cells["single"])) == (
+        ("emotiw2014",),
+        ("tess",),
+        ["emodb", "urdu"],
+    )
+    assert "Left out, without a test split: emotiw2014." in (tmp_path / "out" / "comparison.md").read_text()
 
 
 def test_other_settings_do_not_mix_with_what_is_there(out: Path, data_dir: Path) -> None:

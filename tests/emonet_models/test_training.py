@@ -3,21 +3,22 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from emonet_models import Settings, load, predict_probabilities, train
+from emonet_models import CorpusData, Settings, TrainingResult, load, predict_probabilities, train
 from emonet_models.batches import FromDataset, Order, augment, random_crop, stack, windows
-from emonet_models.loop import Corpus, Run
+from emonet_models.loop import Run
 from emonet_models.losses import Objective, balance, losses
 from emonet_models.network import EmoNet
 from emonet_models.processes import accelerator_for
 from emonet_models.schedules import Clock, decay_of_keras, one_cycle
-from emonet_models.training import CorpusData
 from emonet_models.weights import Config, tensors
 from emoset.errors import EmosetError, ModelError
 
@@ -38,6 +39,13 @@ def tones(count: int, seed: int) -> list[tuple[np.ndarray, int]]:
     return made
 
 
+def train_one(
+    settings: Settings, training: Sequence, validation: Sequence, classes: Sequence[str] = CLASSES, **options: Any
+) -> TrainingResult:
+    """Train on one corpus."""
+    return train(settings, {"corpus": CorpusData(training, validation, classes)}, **options)
+
+
 @pytest.fixture(scope="module")
 def data() -> tuple[list[tuple[np.ndarray, int]], list[tuple[np.ndarray, int]]]:
     return tones(24, 0), tones(9, 1)
@@ -46,7 +54,7 @@ def data() -> tuple[list[tuple[np.ndarray, int]], list[tuple[np.ndarray, int]]]:
 def test_learns_and_leaves_a_folder(data, tmp_path: Path) -> None:
     settings = TINY.model_copy(update={"epochs": 12, "mixup": 0.0})
     seen = []
-    result = train(settings, *data, CLASSES, tmp_path / "run", corpus="tones", report=seen.append)
+    result = train(settings, {"tones": CorpusData(*data, CLASSES)}, out=tmp_path / "run", report=seen.append)
     assert result.best.validation_uar >= 0.9
     assert seen == list(result.epochs)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -74,7 +82,7 @@ def test_learns_and_leaves_a_folder(data, tmp_path: Path) -> None:
 
 
 def test_same_seed_same_numbers(data) -> None:
-    results = [train(TINY.model_copy(update={"seed": seed}), *data, CLASSES) for seed in (0, 0, 1)]
+    results = [train_one(TINY.model_copy(update={"seed": seed}), *data) for seed in (0, 0, 1)]
     first, again, other = ([(e.loss, e.validation_loss, e.validation_uar) for e in r.epochs] for r in results)
     assert first == again
     assert first != other
@@ -86,14 +94,14 @@ def test_the_callers_random_state_is_left_alone(data) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    train(TINY.model_copy(update={"epochs": 1}), *data, CLASSES)
+    train_one(TINY.model_copy(update={"epochs": 1}), *data)
     assert torch.rand(1) == expected
 
 
 def test_two_classes_and_whole_utterances() -> None:
     pairs = [(wave, label) for wave, label in tones(12, 2) if label < 2]
     settings = TINY.model_copy(update={"classifier": "FCNAttention", "window": None, "epochs": 4, "mixup": 0.0})
-    result = train(settings, pairs, pairs, ["high", "low"])
+    result = train_one(settings, pairs, pairs, ["high", "low"])
     assert result.network.heads["corpus"].output.out_features == 1
     found = predict_probabilities(result.network, settings, [wave for wave, _ in pairs])
     assert found.shape == (len(pairs), 2)
@@ -106,7 +114,7 @@ def test_as_published_runs_three_stages_with_early_stopping(data) -> None:
     settings = Settings.preset(
         "as-published", mels=64, filters=2, blocks=1, epochs=4, batch=12, patience=2, learning_rate=0.01
     )
-    result = train(settings, *data, CLASSES)
+    result = train_one(settings, *data)
     rates = [epoch.learning_rate for epoch in result.epochs]
     stages = [[r for r in rates if low < r <= high] for low, high in ((1e-3, 1e-2), (1e-4, 1e-3), (1e-5, 1e-4))]
     assert sum(map(len, stages)) == len(rates)
@@ -127,14 +135,13 @@ def test_a_stage_starts_from_the_best_weights(data, monkeypatch: pytest.MonkeyPa
         begun.append((tensors(run.network)["heads.corpus.output.bias"].clone(), len(run.optimizer.state)))
 
     monkeypatch.setattr(Run, "_begin_stage", begin)
-    train(settings, *data, CLASSES)
+    train_one(settings, *data)
     assert [moments for _, moments in begun] == [0, 0, 0]
     assert [bias.tolist() for bias, _ in begun[1:]] == [[0.5] * 3] * 2
 
 
 def test_weight_decay_touches_the_kernels_only(data) -> None:
-    labels, truth = (np.array([label for _, label in part]) for part in data)
-    corpora = {"tones": Corpus(CorpusData(*data, CLASSES), labels, truth)}
+    corpora = {"tones": CorpusData(*data, CLASSES)}
     for optimizer, kernels in (("sgd", 7), ("adamw", 9)):
         settings = TINY.model_copy(update={"optimizer": optimizer, "weight_decay": 0.1})
         run = Run(Config(settings, {"tones": CLASSES}), corpora, accelerator_for("cpu"))
@@ -153,7 +160,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(data, tm
     monkeypatch.setattr(Objective, "forward", forward)
     message = r"the loss of corpus became nan in step 2 of epoch 2; .*lower learning_rate \(now 0\.003\); the weights of epoch 1 are kept"
     with pytest.raises(ModelError, match=message) as caught:
-        train(TINY, *data, CLASSES, tmp_path)
+        train_one(TINY, *data, out=tmp_path)
     assert str(tmp_path) in str(caught.value)
     network, config = load(tmp_path)
     assert config.result["epoch"] == 1
@@ -164,7 +171,7 @@ def test_time_limit_squeezes_the_schedule(data, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         Clock, "seconds", property(lambda clock: clock.__dict__.setdefault("ticks", []).append(1) or len(clock.ticks))
     )
-    result = train(TINY.model_copy(update={"epochs": 500, "minutes": 0.5}), *data, CLASSES)
+    result = train_one(TINY.model_copy(update={"epochs": 500, "minutes": 0.5}), *data)
     assert len(result.epochs) < 20
     assert result.epochs[-1].learning_rate < 1e-4 < max(epoch.learning_rate for epoch in result.epochs)
 
@@ -183,12 +190,12 @@ def test_time_limit_squeezes_the_schedule(data, monkeypatch: pytest.MonkeyPatch)
 )
 def test_bad_training_sets(data, bad: list[tuple[np.ndarray, int]], message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        train(TINY, bad, data[1], CLASSES)
+        train_one(TINY, bad, data[1])
 
 
 def test_an_empty_validation_set(data) -> None:
     with pytest.raises(ModelError, match="validation set: no utterances"):
-        train(TINY, data[0], [], CLASSES)
+        train_one(TINY, data[0], [])
 
 
 def test_loss_is_weighted_cross_entropy() -> None:
@@ -255,8 +262,8 @@ def test_gradients_stay_finite_where_the_network_is_certain(loss: str) -> None:
 def test_every_choice_changes_training(data, update: dict[str, object]) -> None:
     # Labels are not balanced, so that class weights matter.
     settings = TINY.model_copy(update={"epochs": 1})
-    plain = train(settings, data[0][:8], data[1], CLASSES)
-    other = train(settings.model_copy(update=update), data[0][:8], data[1], CLASSES)
+    plain = train_one(settings, data[0][:8], data[1])
+    other = train_one(settings.model_copy(update=update), data[0][:8], data[1])
     assert other.best.loss != plain.best.loss
     assert math.isfinite(other.best.loss)
 
@@ -362,7 +369,7 @@ def test_short_and_silent_utterances(classifier: str) -> None:
     window = 3.0 if classifier == "avgpool" else None
     settings = TINY.model_copy(update={"classifier": classifier, "window": window, "epochs": 1, "speed": 0.2})
     odd = [(np.zeros(1, np.float32), 0), (np.zeros(500, np.float32), 1), (np.zeros(9_000, np.float32), 2)]
-    result = train(settings, odd, odd, CLASSES)
+    result = train_one(settings, odd, odd)
     assert math.isfinite(result.best.loss)
     found = predict_probabilities(result.network, settings, [wave for wave, _ in odd])
     assert np.isfinite(found).all()
@@ -373,7 +380,7 @@ def test_a_gpu_that_is_not_there(data) -> None:
     with pytest.raises(
         ModelError, match=r"training: there is no CUDA device; expected a GPU\. To do: leave device out"
     ):
-        train(TINY, *data, CLASSES, device="cuda")
+        train_one(TINY, *data, device="cuda")
 
 
 @pytest.mark.parametrize(
@@ -394,7 +401,7 @@ def test_bad_settings(values: dict[str, object], message: str) -> None:
 def test_a_batch_that_cannot_be_cut(data) -> None:
     settings = TINY.model_copy(update={"accumulate": 5})
     with pytest.raises(ModelError, match="corpus: 4 utterances in a step, to be cut into 5; expected 5 or more"):
-        train(settings, *data, CLASSES)
+        train_one(settings, *data)
 
 
 def test_schedules() -> None:
@@ -407,12 +414,12 @@ def test_schedules() -> None:
 
 def test_events_and_curves(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = TINY.model_copy(update={"epochs": 2})
-    train(settings, *data, CLASSES, tmp_path / "with")
+    train_one(settings, *data, out=tmp_path / "with")
     (events,) = (tmp_path / "with").glob("events.out.tfevents.*")
     content = events.read_bytes()
     assert [content.count(name) for name in (b"learning rate", b"validation_uar", b"validation_loss")] == [2, 2, 2]
     for module in ("torch.utils.tensorboard", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, module, None)  # as if they were not installed
-    train(settings, *data, CLASSES, tmp_path / "without")
+    train_one(settings, *data, out=tmp_path / "without")
     names = {path.name for path in (tmp_path / "with").iterdir()} - {events.name, "curves.png"}
     assert {path.name for path in (tmp_path / "without").iterdir()} == names
