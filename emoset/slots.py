@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterable
-from functools import cache
 from typing import Final, TypeAlias
 
 import pyarrow as pa
@@ -21,6 +20,10 @@ _TABLE_BYTES: Final = 2**20
 
 Pieces: TypeAlias = tuple[tuple[int, int], ...]
 """Where in a slot the bytes of an Arrow stream are, in order: first byte, and the one after the last."""
+
+
+_MAPPED: Final[dict[str, mmap.mmap]] = {}
+"""What this process sees of slots, by address; each once, since what is mapped twice counts twice as its memory."""
 
 
 class Slots:
@@ -39,6 +42,7 @@ class Slots:
                 os.truncate(file, SLOT_BYTES)
                 self._files.append(file)
                 self._maps.append(mmap.mmap(file, SLOT_BYTES))
+                _MAPPED[self.address(len(self._maps) - 1)] = self._maps[-1]
         self._free = list(range(len(self._files)))
 
     def take(self) -> int | None:
@@ -66,10 +70,11 @@ class Slots:
 
     def close(self) -> None:
         """Give the memory back to the system."""
-        _mapped.cache_clear()  # other slots may have these addresses next
-        self._maps.clear()  # not closed: after an error somebody may still hold a part of one
-        for file in self._files:
+        for slot, file in enumerate(self._files):
+            _MAPPED.pop(self.address(slot))  # other slots may have it next
             os.close(file)
+        self._files.clear()
+        self._maps.clear()  # not closed: after an error somebody may still hold a part of one
 
 
 def audio_room(address: str) -> memoryview:
@@ -123,10 +128,11 @@ class _Sink:
         self.pieces.append((first, last))
 
 
-@cache
 def _mapped(address: str) -> mmap.mmap:
-    file = os.open(address, os.O_RDWR)
-    try:
-        return mmap.mmap(file, SLOT_BYTES)
-    finally:
-        os.close(file)
+    if address not in _MAPPED:
+        file = os.open(address, os.O_RDWR)
+        try:
+            _MAPPED[address] = mmap.mmap(file, SLOT_BYTES)
+        finally:
+            os.close(file)
+    return _MAPPED[address]
