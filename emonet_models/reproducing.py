@@ -65,7 +65,7 @@ class Comparison:
     Args:
         cells: method to corpus to cell.
         absent: corpora of the collection that are not built.
-        untested: corpora that are left out, for they have no test split.
+        untested: corpora that have no test split: ``multi`` trains on them too, and that is all.
         sources: of the transfer, by corpus; a corpus without one is not transferred to.
         synthetic: corpora that are twins, not speech.
     """
@@ -101,7 +101,7 @@ class Comparison:
         if self.absent:
             lines.append(f"Not built: {', '.join(self.absent)}.")
         if self.untested:
-            lines.append(f"Left out, without a test split: {', '.join(self.untested)}.")
+            lines.append(f"Without a test split, hence in the training of multi only: {', '.join(self.untested)}.")
         return "\n".join(lines)
 
     def _text(self, method: str, corpus: str) -> str:
@@ -183,17 +183,17 @@ def reproduce(
             expected="at least two that have a test split", cure="run 'emoset build', or 'emoset twin' for a rehearsal",
         )  # fmt: skip
     built = list(tests)
-    corpora = corpus_data(built, data_dir)
+    corpora = corpus_data([*built, *untested], data_dir)
     for source in sources:
-        if source not in corpora:
-            raise unknown_name("source", source, corpora)
+        if source not in tests:
+            raise unknown_name("source", source, tests)
     largest = sorted(built, key=lambda name: -len(corpora[name].train))[:2]
     origin = {name: next((source for source in sources or largest if source != name), "") for name in built}
     plan = [
         (seed, method, members)
         for seed in range(seeds)
         for method in METHODS
-        for members in ([built] if method == "multi" else [[name] for name in built])
+        for members in ([list(corpora)] if method == "multi" else [[name] for name in built])
         if method in (SINGLE, "multi") or origin[members[0]]
     ]
     predicted: dict[tuple[str, str], list[list[int]]] = {}
@@ -263,7 +263,7 @@ def _predictions(
     train(settings, corpora, out=place, start=start, resume=(place / CONFIG).exists())
     network, _ = load(place)
     found = {}
-    for name in corpora:
+    for name in (name for name in corpora if name in tests):
         waves = (wave for wave, _ in FromDataset(tests[name]))
         found[name] = predict_probabilities(network, settings, waves, name).argmax(1).tolist()
     write_whole(file, json.dumps({"made_by": made_by, "predicted": found}).encode())

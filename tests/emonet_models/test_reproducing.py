@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import emonet_models.reproducing as reproducing
 import emoset
+from emonet_models import EmoNet
 from emonet_models.cli import app
 from emonet_models.reproducing import METHODS, reproduce
 from emonet_models.settings import Settings
@@ -78,19 +79,22 @@ def test_what_is_done_is_not_done_again(out: Path, data_dir: Path, monkeypatch: 
     assert (out / "comparison.md").read_text() == before
 
 
-def test_corpora_without_a_test_split_are_told(out: Path, data_dir: Path, tmp_path: Path) -> None:
+def test_corpora_without_a_test_split_are_in_the_training_of_multi_only(
+    out: Path, data_dir: Path, tmp_path: Path
+) -> None:
     emoset.twin("emotiw2014", tmp_path / "raw", scale=0.01)
     emoset.build("emotiw2014", tmp_path / "raw", tmp_path / "data", progress=False)
     for name in ("emodb", "urdu"):
         (tmp_path / "data" / name).symlink_to(data_dir / name)
-    shutil.copytree(out, tmp_path / "out")
+    shutil.copytree(out, tmp_path / "out", ignore=shutil.ignore_patterns("multi"))
     found = reproduce(["emodb", "emotiw2014", "urdu", "tess"], tmp_path / "data", tmp_path / "out", **TINY)
-    assert (found.untested, found.absent, list(found.cells["single"])) == (
-        ("emotiw2014",),
-        ("tess",),
-        ["emodb", "urdu"],
-    )
-    assert "Left out, without a test split: emotiw2014." in (tmp_path / "out" / "comparison.md").read_text()
+    assert (found.untested, found.absent) == (("emotiw2014",), ("tess",))
+    assert list(found.cells["single"]) == list(found.cells["multi"]) == ["emodb", "urdu"]
+    model = tmp_path / "out" / "seed0" / "multi" / "all"
+    assert set(EmoNet.from_pretrained(model).corpora) == {"emodb", "urdu", "emotiw2014"}
+    assert set(json.loads((model / "predictions.json").read_text())["predicted"]) == {"emodb", "urdu"}
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert "Without a test split, hence in the training of multi only: emotiw2014." in text
 
 
 def test_other_settings_do_not_mix_with_what_is_there(out: Path, data_dir: Path) -> None:
