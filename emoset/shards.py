@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -32,6 +31,7 @@ ALIGNED: Final = 4096
 """Bytes of a block, in multiples of which is written what goes past the disk cache."""
 
 _PAST_CACHE: Final = getattr(os, "O_DIRECT", 0)
+_CANNOT: Final = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 START: Final = arrow_schema().serialize().to_pybytes()
 END: Final = b"\xff\xff\xff\xff\0\0\0\0"
@@ -182,7 +182,7 @@ class _Shard:
             try:
                 done = os.pwrite(self._file.fileno(), rest, self._written)
             except OSError as error:
-                if error.errno != errno.EINVAL or not _use_cache(self._file):
+                if error.errno not in _CANNOT or not _use_cache(self._file):
                     raise
                 continue  # a file system that has its own idea of what is aligned
             self._written, rest = self._written + done, rest[done:]
@@ -202,16 +202,19 @@ def _open(path: str, flags: int) -> int:
     try:
         return os.open(path, flags | _PAST_CACHE, 0o666)
     except OSError as error:
-        if error.errno != errno.EINVAL:
+        if error.errno not in _CANNOT:
             raise
         return os.open(path, flags, 0o666)
 
 
 def _use_cache(file: io.FileIO) -> bool:
     """Write through the disk cache from now on; whether that changes anything."""
+    if not _PAST_CACHE:
+        return False
+    import fcntl  # not everywhere where shards are read
+
     flags = fcntl.fcntl(file, fcntl.F_GETFL)
-    if flags & _PAST_CACHE:
-        fcntl.fcntl(file, fcntl.F_SETFL, flags & ~_PAST_CACHE)
+    fcntl.fcntl(file, fcntl.F_SETFL, flags & ~_PAST_CACHE)
     return bool(flags & _PAST_CACHE)
 
 

@@ -203,7 +203,7 @@ def _refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def refuse(path: str, flags: int, mode: int = 0o777) -> int:
         if flags & os.O_DIRECT:
-            raise OSError(errno.EINVAL, "no")
+            raise OSError(errno.ENOTSUP, "no")
         return real(path, flags, mode)
 
     monkeypatch.setattr(shards.os, "open", refuse)
