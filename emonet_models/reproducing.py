@@ -31,6 +31,10 @@ METHODS: Final[Mapping[str, str]] = {
 }
 """What is compared. The last three are transfer, each corpus's from the first source that is another corpus."""
 
+_LEGEND: Final = (
+    "UAR on the test split: mean [and range] over the seeds; (95 % interval of the first seed, by resampling speakers "
+    "and utterances); p: McNemar's exact test against single training, first seed."
+)
 PAPER: Final = (
     "The paper's abstracts report, of one network with adapters for 26 corpora: better than single training on 21 of "
     "26, significantly on 10 (McNemar's test, p < 0.05; in the journal version 15, by Almost Stochastic Order), "
@@ -81,8 +85,7 @@ class Comparison:
         methods, single = list(self.cells), self.cells[SINGLE]
         lines = [f"| corpus | {' | '.join(methods)} |", "| --- " * (len(methods) + 1) + "|"]
         lines += [f"| {corpus} | {' | '.join(self._text(m, corpus) for m in methods)} |" for corpus in single]
-        lines += ["", "UAR on the test split, mean over the seeds; in brackets the 95 % interval of the first seed."]
-        lines += ["p: McNemar's exact test against single training, first seed.", ""]
+        lines += ["", _LEGEND, ""]
         for method in methods[1:]:
             own = self.cells[method]
             better = {corpus for corpus, cell in own.items() if cell.mean > single[corpus].mean}
@@ -109,7 +112,8 @@ class Comparison:
         if cell is None:
             return "no source"
         p = "" if cell.p is None else f", p {cell.p:.3f}"
-        return f"{cell.mean:.3f} ({cell.interval[0]:.3f} to {cell.interval[1]:.3f}){p}"
+        seeds = f" [{min(cell.uar):.3f} to {max(cell.uar):.3f}]" if len(cell.uar) > 1 else ""
+        return f"{cell.mean:.3f}{seeds} ({cell.interval[0]:.3f} to {cell.interval[1]:.3f}){p}"
 
 
 def corpus_data(
