@@ -449,7 +449,7 @@ def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "x.zip").write_bytes(BODY)
     target = tmp_path / "fetched" / "x.zip"
-    with bad_server.serve_folder(tmp_path / "served", bandwidth=len(BODY)) as slow:
+    with bad_server.serve_folder(tmp_path / "served", bandwidth=len(BODY) // 8) as slow:
         child = _fetching_process(slow.url("/x.zip"), target)
         _wait_for(lambda: [p for p in target.parent.glob(".*") if p.stat().st_size > 0])
         child.send_signal(signal.SIGINT)
