@@ -167,7 +167,7 @@ class Run:
                 self.board.close()
         if self.out is not None and self.accelerator.is_main_process:
             draw(self.out / state.CURVES, self.epochs)
-        network = self.config.network().eval()
+        network = copy.deepcopy(self.network).cpu().eval().requires_grad_(True)
         fill(network, self.best_weights)
         return TrainingResult(network, self._config(), self._best(), tuple(self.epochs))
 
