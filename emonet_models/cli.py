@@ -147,7 +147,7 @@ def predict_(
         write_whole(out, text.encode())
         typer.echo(f"wrote {out}: {len(predictions)} files")
     if bad := [prediction for prediction in predictions if prediction.error]:
-        got = f"{len(bad)} of {len(predictions)} files could not be read, first {bad[0].error}"
+        got = f"{len(bad)} of {len(predictions)} files could not be read, first {bad[0].error.removesuffix('.')}"
         raise ModelError(got, cure="the other files are in the table")
 
 

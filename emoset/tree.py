@@ -61,6 +61,8 @@ class RawTree:
         for entry in _walk(str(root), str(root), frozenset()):
             name = entry.path[above:]
             if not name.isascii() or os.sep != "/":
+                # A name in another encoding than UTF-8 is told with its bytes; it could not be written to a manifest.
+                name = os.fsencode(name).decode("utf-8", "backslashreplace")
                 name = unicodedata.normalize("NFC", name.replace(os.sep, "/"))
             if not entry.is_file():  # a pipe would block whoever reads it
                 self.irregular.append(name)

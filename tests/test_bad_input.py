@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -74,6 +75,12 @@ def _twice(root: Path) -> str:
     return _first(root).name
 
 
+def _not_utf8(root: Path) -> str:
+    path = _first(root)
+    path.rename(os.fsdecode(os.fsencode(path.with_suffix("")) + b"\xfc.wav"))
+    return path.stem + "\\xfc.wav"
+
+
 DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "missing": (_missing, "utterances, not", "compare with the distribution"),
     "extra": (_extra, "the recipe knows no such file", "remove it"),
@@ -89,6 +96,7 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "noise": (_overwrite(bytes(range(256)) * 4), "libsndfile can decode", "copy it again"),
     "unknown emotion code": (_unknown_code, "unknown emotion code 'Q'; the recipe knows A, E, F, L, N, T, W", "add the code"),
     "unknown speaker": (_unknown_speaker, "speaker '99' is in no split", "add it to the split"),
+    "a name that is not UTF-8": (_not_utf8, "the recipe knows no such file", "remove it"),
     "twice": (_twice, "the same utterance as", "remove one of the two copies"),
 }  # fmt: skip
 
@@ -109,7 +117,7 @@ def test_damage_is_refused_with_file_reason_and_cure(kind: str, raw: Path, tmp_p
     assert [p.name for p in (tmp_path / "data").iterdir()] == []
 
 
-@pytest.mark.parametrize("kind", ["empty", "extra", "unknown emotion code"])
+@pytest.mark.parametrize("kind", ["empty", "extra", "unknown emotion code", "a name that is not UTF-8"])
 def test_allow_partial_builds_the_rest_and_marks_it_for_good(kind: str, raw: Path, tmp_path: Path) -> None:
     DAMAGES[kind][0](raw)
     report = emoset.build("emodb", raw, tmp_path / "data", allow_partial=True, progress=False).corpora[0]

@@ -24,6 +24,7 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
+import soundfile
 
 import emoset
 import emoset.comparing
@@ -195,6 +196,35 @@ def test_audio_that_is_in_a_slot_stays_where_it_is() -> None:
     for message in messages:
         message.release()
     room.release()
+    slots.close()
+
+
+def test_what_does_not_fit_into_a_slot_goes_another_way(tmp_path: Path) -> None:
+    slots = Slots(1)
+    assert (
+        write_slot(slots.address(0), [_rows(3, 400_000)]) == ()
+    )  # audio from elsewhere, more than is set aside for it
+    rng = np.random.default_rng(0)
+    utterances = []
+    for number in range(3):  # 9.6 MB each when decoded: two fit into a slot, the third does not
+        samples = rng.integers(-2, 3, 300 * 16_000).astype(np.int16)
+        soundfile.write(tmp_path / f"{number}.flac", samples, 16_000)
+        utterances.append(
+            Utterance(
+                id=f"x/{number}", corpus="x", path=f"{number}.flac", file=f"{number}.flac", split="train", label="a",
+                label_raw="a", emotion=None, arousal=None, valence=None, language="en", kind="acted",
+            )
+        )  # fmt: skip
+    for some, fits in ((utterances[:2], True), (utterances, False)):
+        task = Task(tuple(some), tuple(str(tmp_path / u.path) for u in some), "mean", None)
+        plain, shared = convert(task), convert(replace(task, slot=slots.address(0)))
+        assert (bool(shared.in_slot), bool(shared.batches)) == (fits, not fits)
+        assert shared.told == plain.told
+        messages = slots.messages(0, shared.in_slot)
+        sent = b"".join(messages) or b"".join(batch.serialize() for batch in shared.batches)
+        assert sent == b"".join(batch.serialize() for batch in plain.batches)
+        for message in messages:
+            message.release()
     slots.close()
 
 
