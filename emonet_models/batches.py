@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from emonet_models.frontend import FRAME
 from emonet_models.settings import Settings
 from emoset.errors import ModelError
+from emoset.torch import UtteranceDataset
 
 Wave: TypeAlias = npt.NDArray[np.float32]
 """A waveform: float32 in [-1, 1), mono, 16 kHz, shape (samples,)."""
@@ -285,3 +287,31 @@ class FromDataset(Sequence[tuple[Wave, int]]):
             return [self[row] for row in range(*index.indices(len(self)))]
         item = self._dataset[index]
         return item["audio"].numpy(), self._indexes[int(item["label"])]
+
+
+def corpus_data(
+    corpora: Sequence[str], data_dir: str | Path | None = None, labels: str = "label"
+) -> dict[str, CorpusData]:
+    """What `train` needs of built corpora; waveforms are read when they are needed.
+
+    Args:
+        corpora: names of corpora or variants.
+        data_dir: data folder; default: ``$EMOSET_HOME``, else the user's cache.
+        labels: column of the classes.
+
+    Raises:
+        NotBuiltError: a corpus is not built there.
+        UnknownNameError: no such label column, or no validation split.
+
+    Example:
+        >>> list(corpus_data(["emodb"], data_dir=data)["emodb"].classes)[:2]
+        ['anger', 'boredom']
+    """
+    found = {}
+    for name in corpora:
+        train, validation = (
+            UtteranceDataset(name, part, data_dir=data_dir, labels=labels, crop="whole")
+            for part in ("train", "validation")
+        )
+        found[name] = CorpusData(FromDataset(train), FromDataset(validation), train.classes, train.build)
+    return found

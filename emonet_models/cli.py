@@ -46,7 +46,7 @@ def train_(
     """Train a model on one corpus or several; the epoch is chosen on the validation splits, no test split is read."""
     import torch
 
-    from emonet_models.reproducing import corpus_data
+    from emonet_models.batches import corpus_data
     from emonet_models.settings import Settings
     from emonet_models.training import Epoch, train
     from emonet_models.weights import CONFIG
@@ -129,7 +129,7 @@ def predict_(
     """Class probabilities of audio files of any rate, length, channel count and container."""
     from emonet_models.network import EmoNet
     from emonet_models.predicting import audio_files, corpus_of, predict, table
-    from emonet_models.weights import write_whole
+    from emoset.staging import write_whole
 
     if out is not None and out.suffix not in (".csv", ".json"):
         raise ModelError(f"a file named {out.name}", expected="a name that ends in .csv or .json")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emonet_models.state import Epoch
-from emonet_models.weights import write_whole
+from emoset.staging import write_whole
 
 
 class Board:

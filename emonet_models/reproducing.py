@@ -10,15 +10,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from emonet_models.batches import CorpusData, FromDataset
+from emonet_models.batches import CorpusData, FromDataset, corpus_data
 from emonet_models.evaluation import predict_probabilities
 from emonet_models.settings import Settings
 from emonet_models.training import train
-from emonet_models.weights import CONFIG, load, write_whole
+from emonet_models.weights import CONFIG, load
 from emoset import get_recipe
 from emoset.benchmarking import bootstrap_interval, mcnemar, uar
 from emoset.benchmarking.running import corpus_names
 from emoset.errors import ModelError, NotBuiltError, UnknownNameError, unknown_name
+from emoset.staging import write_whole
 from emoset.torch import UtteranceDataset
 
 SINGLE: Final = "single"
@@ -114,34 +115,6 @@ class Comparison:
         p = "" if cell.p is None else f", p {cell.p:.3f}"
         seeds = f" [{min(cell.uar):.3f} to {max(cell.uar):.3f}]" if len(cell.uar) > 1 else ""
         return f"{cell.mean:.3f}{seeds} ({cell.interval[0]:.3f} to {cell.interval[1]:.3f}){p}"
-
-
-def corpus_data(
-    corpora: Sequence[str], data_dir: str | Path | None = None, labels: str = "label"
-) -> dict[str, CorpusData]:
-    """What `train` needs of built corpora; waveforms are read when they are needed.
-
-    Args:
-        corpora: names of corpora or variants.
-        data_dir: data folder; default: ``$EMOSET_HOME``, else the user's cache.
-        labels: column of the classes.
-
-    Raises:
-        NotBuiltError: a corpus is not built there.
-        UnknownNameError: no such label column, or no validation split.
-
-    Example:
-        >>> list(corpus_data(["emodb"], data_dir=data)["emodb"].classes)[:2]
-        ['anger', 'boredom']
-    """
-    found = {}
-    for name in corpora:
-        train, validation = (
-            UtteranceDataset(name, part, data_dir=data_dir, labels=labels, crop="whole")
-            for part in ("train", "validation")
-        )
-        found[name] = CorpusData(FromDataset(train), FromDataset(validation), train.classes, train.build)
-    return found
 
 
 def reproduce(

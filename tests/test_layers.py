@@ -90,6 +90,7 @@ def test_models_use_the_library_through_its_torch_face_and_metrics_only() -> Non
         "emoset.errors",
         "emoset.schema",
         "emoset.progress",
+        "emoset.staging",
         "emoset.cli",
     }
     assert {m for m in used if not m.startswith("emoset.benchmarking")} <= allowed
