@@ -213,7 +213,7 @@ def mixed(corpora: int, batch: int, rounds: int) -> list[str]:
     names = [f"corpus{number}" for number in range(corpora)]
     network = EmoNet(Settings(mode="adapters", dropout=(0.0, 0.0), head_dropout=0.0), dict.fromkeys(names, CLASSES))
     audio = torch.randn(corpora * batch, round(SECONDS * RATE)) * 0.1
-    rows = {name: slice(batch * number, batch * (number + 1)) for number, name in enumerate(names)}
+    rows, parts = dict.fromkeys(names, batch), dict(zip(names, torch.split(audio, batch), strict=True))
 
     def backward(losses: list[Tensor]) -> None:
         torch.stack(losses).mean().backward()
@@ -223,8 +223,8 @@ def mixed(corpora: int, batch: int, rounds: int) -> list[str]:
         backward([s.square().mean() for s in network.score(network.logmel(audio), rows).values()])
 
     def apart() -> None:
-        for name, own in rows.items():
-            (network(audio[own], name).square().mean() / corpora).backward()
+        for name, own in parts.items():
+            (network(own, name).square().mean() / corpora).backward()
         network.zero_grad()
 
     together(), apart()
@@ -232,7 +232,7 @@ def mixed(corpora: int, batch: int, rounds: int) -> list[str]:
     network.eval()
     with torch.inference_mode():
         found = network.score(network.logmel(audio), rows)
-        worst = max(float((found[name] - network(audio[own], name)).abs().max()) for name, own in rows.items())
+        worst = max(float((found[name] - network(own, name)).abs().max()) for name, own in parts.items())
     one, many = (statistics.median(values) for values in zip(*pairs, strict=True))
     ratio = statistics.median(a / t for t, a in pairs)
     return [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emonet_models.baseline import Baseline
     from emonet_models.batches import CorpusData
-    from emonet_models.converting import convert, from_keras_variables
+    from emonet_models.converting import convert
     from emonet_models.evaluation import predict_probabilities
     from emonet_models.network import EmoNet
     from emonet_models.settings import Settings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emonet_models.weights import load, save
 
 __all__ = [
-    "Baseline", "CorpusData", "EmoNet", "Epoch", "Settings", "TrainingResult", "convert", "from_keras_variables",
+    "Baseline", "CorpusData", "EmoNet", "Epoch", "Settings", "TrainingResult", "convert",
     "load", "predict_probabilities", "save", "train",
 ]  # fmt: skip
 
@@ -32,7 +32,6 @@ _HOMES = {
     "Settings": "settings",
     "TrainingResult": "training",
     "convert": "converting",
-    "from_keras_variables": "converting",
     "load": "weights",
     "predict_probabilities": "evaluation",
     "save": "weights",

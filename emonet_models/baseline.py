@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emonet_models import weights
 from emonet_models.batches import CorpusData, Wave
 from emonet_models.evaluation import predict_probabilities
 from emonet_models.network import EmoNet
 from emonet_models.settings import Settings
 from emonet_models.training import train as run_training
-from emoset.errors import ModelError, unknown_name
+from emoset.errors import ModelError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -51,10 +50,9 @@ class Baseline:
         **overrides: Any,
     ) -> None:
         self._network: EmoNet | None = None
-        self._corpus, self._out = "corpus", out
+        self._corpus, self._fixed, self._out = "corpus", folder is not None, out
         self.classes: tuple[str, ...] = ()
         """Class names in the order of ``predict_proba``'s columns; empty before ``fit``."""
-        self._fixed = folder is not None
         if folder is None:
             if corpus is not None:
                 got, cure = f"corpus {corpus!r} without a model folder", "leave corpus out: fit takes the data's"
@@ -67,14 +65,9 @@ class Baseline:
         if overrides:
             got = f"settings {', '.join(overrides)} beside a model folder"
             raise ModelError(got, where=str(folder), expected="one or the other")
-        self._network, config = weights.load(folder)
-        if corpus is None and len(config.corpora) > 1:
-            got, expected = "the model has several corpora", f"corpus=: one of {', '.join(config.corpora)}"
-            raise ModelError(got, where=str(folder), expected=expected)
-        if corpus is not None and corpus not in config.corpora:
-            raise unknown_name("corpus", corpus, config.corpora, f"name one that {folder} has")
-        self._corpus = corpus or next(iter(config.corpora))
-        self.settings, self.classes = config.settings, config.corpora[self._corpus]
+        self._network = EmoNet.from_pretrained(folder)
+        self._corpus = self._network.corpus_of(corpus)
+        self.settings, self.classes = self._network.settings, self._network.classes[self._corpus]
         self.name = f"EmoNet ResNet ({Path(folder).name})"
 
     def fit(self, train: Dataset, validation: Dataset) -> Baseline:
@@ -95,9 +88,9 @@ class Baseline:
             _same(names, self.classes, "training set", "the model")
             return self
         _same(tuple(validation.features["label"].names), names, "validation set", "the training set")
-        sets = [[(wave, int(row["label"])) for row, wave in _waves(part)] for part in (train, validation)]
-        data = CorpusData(sets[0], sets[1], names)
-        self._network, self.classes = run_training(self.settings, {self._corpus: data}, out=self._out).network, names
+        pairs = [list(zip(_waves(part), part["label"], strict=True)) for part in (train, validation)]
+        corpora = {self._corpus: CorpusData(pairs[0], pairs[1], names)}
+        self._network, self.classes = run_training(self.settings, corpora, out=self._out).network, names
         return self
 
     def predict(self, test: Dataset) -> list[str]:
@@ -128,21 +121,18 @@ class Baseline:
         """
         if self._network is None:
             raise ModelError("there is no trained network yet", cure="call fit, or give folder=")
-        return predict_probabilities(self._network, self.settings, (wave for _, wave in _waves(test)), self._corpus)
+        return predict_probabilities(self._network, self.settings, _waves(test), self._corpus)
 
 
-def _waves(dataset: Dataset) -> Iterator[tuple[dict[str, Any], Wave]]:
-    for row in dataset:
-        yield row, np.asarray(row["audio"]["array"], dtype=np.float32)
+def _waves(dataset: Dataset) -> Iterator[Wave]:
+    return (np.asarray(row["audio"]["array"], dtype=np.float32) for row in dataset)
 
 
 def _same(found: tuple[str, ...], own: tuple[str, ...], where: str, owner: str) -> None:
     """Refuse class lists that differ."""
-    if found == own:
-        return
-    extra, absent = sorted(set(found) - set(own)), sorted(set(own) - set(found))
-    parts = [f"{', '.join(extra)} not in {owner}"] if extra else []
-    parts += [f"without {', '.join(absent)}"] if absent else []
-    got = f"classes {', '.join(found)} ({'; '.join(parts) or 'another order'})"
-    cure = "use a model that was trained on these classes"
-    raise ModelError(got, where=where, expected=f"those of {owner}: {', '.join(own)}", cure=cure)
+    if found != own:
+        parts = [f"{name} not in {owner}" for name in found if name not in own]
+        parts += [f"without {name}" for name in own if name not in found]
+        got = f"classes {', '.join(found)} ({'; '.join(parts) or 'another order'})"
+        cure = "use a model that was trained on these classes"
+        raise ModelError(got, where=where, expected=f"those of {owner}: {', '.join(own)}", cure=cure)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import Progress
 
+import emonet_models
 from emoset.cli import DataDir, Quiet, run
 from emoset.errors import EmosetError, ModelError, unknown_name
-from emoset.progress import Progress as Bar
 
 app = typer.Typer(
     help="EmoNet's baseline for speech emotion recognition.",
@@ -20,7 +24,6 @@ app = typer.Typer(
 
 Preset = Annotated[str, typer.Option(help="baseline, quick (for a first look) or as-published.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of any other setting; repeatable.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace the model that the folder holds.")]
 
 
@@ -35,45 +38,36 @@ def train_(
     start: Annotated[Path | None, typer.Option(help="Model folder to start from.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, crops and augmentation.")] = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default: the preset's.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Wall-clock limit; the schedule is squeezed into it.")] = None,
     set_: Set = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: what there is.")] = None,
-    threads: Threads = None,
     resume: Annotated[bool, typer.Option(help="Go on with the training that the folder holds.")] = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a model on one corpus or several; the epoch is chosen on the validation splits, no test split is read."""
-    import torch
-
     from emonet_models.batches import corpus_data
-    from emonet_models.settings import Settings
-    from emonet_models.training import Epoch, train
+    from emonet_models.processes import accelerator_for
     from emonet_models.weights import CONFIG
 
-    if threads is not None:
-        torch.set_num_threads(threads)
     if device not in (None, "cpu", "cuda"):
         raise unknown_name("device", str(device), ("cpu", "cuda"))
-    named = {"seed": seed, "epochs": epochs, "minutes": minutes, "mode": mode}
-    given = {key: value for key, value in named.items() if value is not None}
-    settings = Settings.preset(preset, **{**given, **_pairs(set_)})
+    named = {"seed": seed, "epochs": epochs, "mode": mode}
+    given = {name: value for name, value in named.items() if value is not None}
+    settings = emonet_models.Settings.preset(preset, **{**given, **_settings(set_)})
     if (out / CONFIG).exists() and not (overwrite or resume):
         cure = "name another folder, or add --resume or --overwrite"
         raise ModelError("a model is already there", where=str(out), cure=cure)
-    stages = 3 if settings.schedule == "three-stages" else 1
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
-    with Progress(*columns, disable=quiet) as progress:
-        task = progress.add_task(f"training on {', '.join(corpora)}", total=stages * settings.epochs, told="")
+    where = cast(Any, device)
+    accelerator_for(where)  # a GPU that is not there is told of before data that are not there
+    total = settings.epochs * (3 if settings.schedule == "three-stages" else 1)
+    with _bar("training", quiet) as tell:
 
-        def report(epoch: Epoch) -> None:
+        def report(epoch: emonet_models.Epoch) -> None:
             told = f"epoch {epoch.epoch}  loss {epoch.loss:.3f}  validation UAR {epoch.validation_uar:.3f}"
-            progress.update(task, completed=epoch.epoch, told=told)
+            tell(epoch.epoch, total, told)
 
-        result = train(
-            settings, corpus_data(corpora, data, labels), out=out, start=start, resume=resume,
-            device=cast(Any, device), report=report,
-        )  # fmt: skip
+        own = corpus_data(corpora, data, labels)
+        result = emonet_models.train(settings, own, out=out, start=start, resume=resume, device=where, report=report)
     best, last = result.best, result.epochs[-1]
     typer.echo(f"best epoch {best.epoch} of {last.epoch}: validation UAR {best.validation_uar:.3f}")
     typer.echo(f"{last.seconds:.0f} s, {last.cpu_seconds:.0f} s of CPU")
@@ -82,38 +76,27 @@ def train_(
 
 @app.command("reproduce", epilog="Example: emonet reproduce --collection emoset26 --data data --out runs/paper")
 def reproduce_(
-    out: Annotated[Path, typer.Option(help="Folder for models, predictions and the table; run again to go on.")],
+    out: Annotated[Path, typer.Option(help="Folder for models, results and the table; run again to go on.")],
     collection: Annotated[str, typer.Option(help="Collection or corpora, separated by commas.")] = "emoset26",
     data: DataDir = None,
     preset: Preset = "baseline",
-    source: Annotated[
-        list[str] | None,
-        typer.Option(help="Corpus to transfer from; repeatable, the first other one counts. Default: the largest."),
-    ] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Corpus to transfer from; repeatable.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How often everything is trained.")] = 1,
     set_: Set = None,
-    threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
-    """The paper's experiment on what is built: single, multi-corpus and transfer training, and a table."""
-    import torch
+    """The paper's experiment on what is built: single, multi-corpus and transfer training, and a table.
 
+    Each corpus takes over the network of the first --source that is another corpus; default: the two largest.
+    """
     from emonet_models.reproducing import reproduce
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    names = collection.split(",")
-    with Progress(disable=quiet) as progress:
-        task = progress.add_task("begins", total=None)
-
-        def report(done: int, total: int, what: str) -> None:
-            progress.update(task, completed=done, total=total, description=what)
-
+    overrides = _settings(set_)
+    with _bar("reading", quiet) as tell:
         found = reproduce(
-            names if len(names) > 1 else collection, data, out, preset=preset, sources=source or (), seeds=seeds,
-            report=report, **_pairs(set_),
-        )  # fmt: skip
-    typer.echo(found.markdown())
+            collection.split(","), data, out, preset=preset, sources=source or (), seeds=seeds, report=tell, **overrides
+        )
+    typer.echo(found.to_markdown(), nl=False)
     typer.echo(f"wrote {out}")
 
 
@@ -127,19 +110,18 @@ def predict_(
     quiet: Quiet = False,
 ) -> None:
     """Class probabilities of audio files of any rate, length, channel count and container."""
-    from emonet_models.network import EmoNet
-    from emonet_models.predicting import audio_files, corpus_of, predict, table
+    from emonet_models.predicting import audio_files, predict, table
     from emoset.staging import write_whole
 
     if out is not None and out.suffix not in (".csv", ".json"):
         raise ModelError(f"a file named {out.name}", expected="a name that ends in .csv or .json")
-    network = EmoNet.from_pretrained(model)
-    name, found = corpus_of(network, corpus), audio_files(files)
+    network = emonet_models.EmoNet.from_pretrained(model)
+    name, found = network.corpus_of(corpus), audio_files(files)
     predictions = []
-    with Bar("listening", len(found), show=not quiet and out is not None) as bar:
+    with _bar("listening", quiet or out is None) as tell:
         for prediction in predict(network, found, name, embeddings=embeddings):
             predictions.append(prediction)
-            bar.advance()
+            tell(len(predictions), len(found), "listening")
     text = table(predictions, network.classes[name], as_json=out is not None and out.suffix == ".json")
     if out is None:
         typer.echo(text, nl=False)
@@ -157,22 +139,13 @@ def convert_(
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
     mels: Annotated[int, typer.Option(help="Mel bands that it was trained with; the original's default is 128.")],
     window: Annotated[float | None, typer.Option(help="Seconds of a window, for avgpool.")] = None,
-    classes: Annotated[
-        list[str] | None, typer.Option(help="CORPUS=NAME,NAME,... of its classes, in their order; repeatable.")
-    ] = None,
+    classes: Annotated[list[str] | None, typer.Option(help="CORPUS=NAME,NAME,... in their order; repeatable.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Convert weights of the original EmoNet; what cannot be proved of them is refused."""
-    from emonet_models.converting import convert
-
-    named = {}
-    for text in classes or []:
-        corpus, equals, names = text.rpartition("=")
-        if not equals:
-            cure = "see 'emonet convert --help'"
-            raise EmosetError(f"--classes {text!r}", expected="CORPUS=NAME,NAME,...", cure=cure)
-        named[corpus] = tuple(name.strip() for name in names.split(","))
-    network = convert(weights, out, mels=mels, window=window, classes=named, overwrite=overwrite)
+    pairs = _pairs("--classes", "CORPUS=NAME,NAME,...", classes)
+    named = {corpus: tuple(name.strip() for name in names.split(",")) for corpus, names in pairs}
+    network = emonet_models.convert(weights, out, mels=mels, window=window, classes=named, overwrite=overwrite)
     corpora = ", ".join(f"{name} ({count} classes)" for name, count in network.corpora.items())
     typer.echo(f"wrote {out}: {corpora}")
 
@@ -182,21 +155,38 @@ def params_() -> None:
     """Parameter counts of EmoNet's networks, and the arithmetic behind the paper's factor of 3.5."""
     from emonet_models.counting import parameter_table
 
-    typer.echo(str(parameter_table()))
+    typer.echo(parameter_table())
 
 
-def _pairs(texts: list[str] | None) -> dict[str, Any]:
-    """NAME=VALUE texts as settings; values are read as JSON where they are JSON."""
-    found: dict[str, Any] = {}
+def _pairs(option: str, form: str, texts: Iterable[str] | None) -> Iterator[tuple[str, str]]:
+    """The two sides of what was given for an option that takes NAME=VALUE."""
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals:
-            raise EmosetError(f"--set {text!r}", expected="NAME=VALUE", cure="see 'emonet train --help'")
+            raise EmosetError(f"{option} {text!r}", expected=form, cure="see the command's --help")
+        yield name.strip(), value
+
+
+def _settings(texts: Iterable[str] | None) -> dict[str, Any]:
+    """Settings by name; values are read as JSON where they are JSON."""
+    found: dict[str, Any] = {}
+    known = emonet_models.Settings.model_fields
+    for name, value in _pairs("--set", "NAME=VALUE", texts):
+        if name not in known:
+            raise unknown_name("setting", name, known)
         try:
-            found[name.strip()] = json.loads(value)
-        except ValueError:
-            found[name.strip()] = value
+            found[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            found[name] = value
     return found
+
+
+@contextmanager
+def _bar(title: str, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on standard error where somebody watches; it is moved by what is done, of how much, and a new title."""
+    with Progress(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total, told: progress.update(task, completed=done, total=total, description=told)
 
 
 def main() -> None:

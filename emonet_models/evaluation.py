@@ -37,6 +37,29 @@ def predict_probabilities(
         >>> predict_probabilities(EmoNet(settings, {"emodb": 3}), settings, [np.zeros(100, np.float32)]).shape
         (1, 3)
     """
+    return judge(network, settings, waves, corpus)[0]
+
+
+def judge(
+    network: EmoNet, settings: Settings, waves: Iterable[Wave], corpus: str | None = None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Class probabilities of utterances and the features that the head got, both averaged over windows.
+
+    Args:
+        network: put into evaluation mode for the time being.
+        settings: its settings.
+        waves: waveforms of any length, read one by one.
+        corpus: whose classes; None if the network has one corpus only.
+
+    Returns:
+        (utterances, classes) and (utterances, ``network.features``).
+
+    Example:
+        >>> settings = Settings(filters=1)
+        >>> [of.shape for of in judge(EmoNet(settings, {"emodb": 3}), settings, [np.zeros(100, np.float32)])]
+        [(1, 3), (1, 8)]
+    """
+    corpus = network.corpus_of(corpus)
     device, was_training = next(network.parameters()).device, network.training
     network.eval()
     # Whole utterances go one by one: padding them to the longest of a batch would change the answers.
@@ -47,11 +70,13 @@ def predict_probabilities(
     with torch.inference_mode():
         while batch := list(islice(parts, size)):
             audio = stack([part for _, part in batch], settings.window_samples).to(device)
+            features = network.embed(network.logmel(audio), corpus)
+            scores = network.heads[corpus](features)
             rows += [row for row, _ in batch]
-            found.append(probabilities(network(audio, corpus)).cpu().double().numpy())
+            found.append(torch.cat([probabilities(scores), features], 1).cpu().double().numpy())
     network.train(was_training)
     judged = np.concatenate(found)
     sums = np.zeros((rows[-1] + 1, judged.shape[1]))
     np.add.at(sums, rows, judged)
-    averages: npt.NDArray[np.float64] = sums / np.bincount(rows)[:, None]
-    return averages
+    averages = sums / np.bincount(rows)[:, None]
+    return averages[:, : -network.features], averages[:, -network.features :]

@@ -41,15 +41,15 @@ def same_padding(size: int, stride: int = 1) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-Rows: TypeAlias = Mapping[str, slice]
-"""Which rows of a batch belong to which corpus: disjoint, in the order of the batch, all of it."""
+Rows: TypeAlias = Mapping[str, int]
+"""How many rows of a batch belong to which corpus, in the order of the batch."""
 
 
 def per_corpus(rows: Rows, apply: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """Apply something to each corpus's rows and put the results together again.
 
     Args:
-        rows: corpora with their slices.
+        rows: corpora with their numbers of rows.
         apply: given the corpus and its rows of the inputs, what becomes of these rows.
         *inputs: (batch, ...) each.
 
@@ -58,14 +58,13 @@ def per_corpus(rows: Rows, apply: Callable[..., Tensor], *inputs: Tensor) -> Ten
 
     Example:
         >>> x = torch.ones(3, 1)
-        >>> per_corpus({"a": slice(0, 1), "b": slice(1, 3)}, lambda corpus, own: own * ord(corpus), x).tolist()
+        >>> per_corpus({"a": 1, "b": 2}, lambda corpus, own: own * ord(corpus), x).tolist()
         [[97.0], [98.0], [98.0]]
     """
     if len(rows) == 1:
         return apply(next(iter(rows)), *inputs)
     # Not slices: the gradient of each would be as large as the whole batch.
-    sizes = [own.stop - own.start for own in rows.values()]
-    parts = zip(*(torch.split(x, sizes) for x in inputs), strict=True)
+    parts = zip(*(torch.split(x, list(rows.values())) for x in inputs), strict=True)
     return torch.cat([apply(corpus, *own) for corpus, own in zip(rows, parts, strict=True)])
 
 
@@ -169,7 +168,7 @@ class CoreOrOwn(nn.Module):
 
         Args:
             x: (batch, ...).
-            rows: corpora with their slices of the batch.
+            rows: corpora with their numbers of rows.
 
         Returns:
             What the layers give, in the order of the batch.
@@ -185,7 +184,7 @@ class MapNorm(CoreOrOwn):
         settings: ``mode`` and ``batch_norm_momentum`` are used.
 
     Example:
-        >>> MapNorm(2, Settings())(torch.zeros(1, 2, 3, 4), {"emodb": slice(1)}).shape
+        >>> MapNorm(2, Settings())(torch.zeros(1, 2, 3, 4), {"emodb": 1}).shape
         torch.Size([1, 2, 3, 4])
     """
 
@@ -219,7 +218,7 @@ class ConvTask(nn.Module):
         >>> unit = ConvTask(2, 4, Settings(mode="adapters"), stride=2)
         >>> unit.adapt("emodb")
         >>> unit.norm.add("emodb")
-        >>> unit(torch.zeros(1, 2, 6, 7), {"emodb": slice(0, 1)}).shape
+        >>> unit(torch.zeros(1, 2, 6, 7), {"emodb": 1}).shape
         torch.Size([1, 4, 3, 4])
         >>> [name for name, _ in unit.named_parameters()]
         ['conv.weight', 'adapters.emodb.weight', 'norm.own.emodb.weight', 'norm.own.emodb.bias']
@@ -249,7 +248,7 @@ class ConvTask(nn.Module):
 
         Args:
             x: (batch, inputs, height, width).
-            rows: corpora with their slices of the batch.
+            rows: corpora with their numbers of rows.
 
         Returns:
             (batch, outputs, ceil(height / stride), ceil(width / stride)).
@@ -281,7 +280,7 @@ class Block(nn.Module):
     Source: EmoNet, network, stages.
 
     Example:
-        >>> Block(4, Settings(), stride=2)(torch.zeros(1, 4, 6, 7), {"emodb": slice(0, 1)}).shape
+        >>> Block(4, Settings(), stride=2)(torch.zeros(1, 4, 6, 7), {"emodb": 1}).shape
         torch.Size([1, 8, 3, 4])
     """
 
@@ -297,7 +296,7 @@ class Block(nn.Module):
 
         Args:
             x: (batch, inputs, height, width).
-            rows: corpora with their slices of the batch.
+            rows: corpora with their numbers of rows.
 
         Returns:
             (batch, stride * inputs, ceil(height / stride), ceil(width / stride)).

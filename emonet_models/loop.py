@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +21,23 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emonet_models import state
 from emonet_models.batches import Corpus, CorpusData, Order, Rows, Wave, augment, random_crop, stack
 from emonet_models.curves import Board, draw
 from emonet_models.evaluation import predict_probabilities
 from emonet_models.losses import Objective, balance
 from emonet_models.network import EmoNet
 from emonet_models.processes import Statistics
-from emonet_models.schedules import Clock, decay_of_keras, one_cycle
-from emonet_models.state import Epoch, Position, Scores, State
-from emonet_models.weights import METRICS, Config, fill, hash_of, save, start_from, tensors, write_tensors, write_whole
+from emonet_models.schedules import decay_of_keras, one_cycle
+from emonet_models.state import STATE, Course, Epoch, Scores, load_state, save_state
+from emonet_models.weights import Config, fill, packed, save, start_from, tensors
 from emoset.augmentation import Augmentation
 from emoset.benchmarking.metrics import uar
 from emoset.errors import ModelError
+from emoset.staging import remove_leftovers, write_whole
+
+LAST: Final = "last.safetensors"
+METRICS: Final = "metrics.jsonl"
+CURVES: Final = "curves.png"
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,11 @@ class TrainingResult:
 
     Args:
         network: with the weights of the best epoch, in evaluation mode, on the CPU.
-        config: settings and classes.
         best: the epoch that was chosen.
         epochs: all of them.
     """
 
     network: EmoNet
-    config: Config
     best: Epoch
     epochs: tuple[Epoch, ...]
 
@@ -63,7 +68,7 @@ class Run:
         report: called after every epoch, by the first process.
 
     Raises:
-        ModelError: data, batch or time limit that cannot be trained with, or a state of another training.
+        ModelError: data or a batch that cannot be trained with, or a state of another training.
     """
 
     def __init__(
@@ -81,17 +86,14 @@ class Run:
         self.accelerator, self.device = accelerator, accelerator.device
         settings = config.settings
         self.parts = accelerator.num_processes * settings.accumulate
-        if settings.minutes is not None and accelerator.num_processes > 1:  # their clocks would differ
-            got = f"a limit of {settings.minutes} minutes on {accelerator.num_processes} processes"
-            raise ModelError(got, where="training", expected="a limit on one process only", cure="give epochs")
         self.corpora = self._checked(corpora)
         self.identity = {
-            "settings": settings.model_dump(mode="json"),
             "corpora": list(corpora),
-            "classes": {name: list(data.classes) for name, data in corpora.items()},
-            "data": {name: corpus.mark for name, corpus in self.corpora.items()},
-            "start": None if start is None else hash_of(start),
+            "start": None if start is None else hashlib.sha256(packed(tensors(start))).hexdigest()[:16],
             "processes": accelerator.num_processes,
+            **{f"settings: {name}": value for name, value in settings.model_dump(mode="json").items()},
+            **{f"classes: {name}": list(data.classes) for name, data in corpora.items()},
+            **{f"data: {name}": corpus.mark for name, corpus in self.corpora.items()},
         }
         """What only the same training shares: its state is not for others."""
         self.augmentation = Augmentation(settings.augment, settings.seed) if settings.augment else None
@@ -111,14 +113,21 @@ class Run:
         self.objective: nn.Module = accelerator.prepare(Objective(self.network, weights, settings))
         self.stages = 3 if settings.schedule == "three-stages" else 1
         self.steps = settings.steps or max(corpus.order.steps for corpus in self.corpora.values())
-        self.clock = Clock(self.stages * settings.epochs * self.steps, settings.minutes)
+        self.began = time.perf_counter(), time.process_time()
         self.optimizer = self._optimizer()
-        self.position = Position()
-        self.epochs: list[Epoch] = []
+        self.course = Course()
         self.best_weights: dict[str, Tensor] = {}
+        if resume and out is not None and (out / STATE).exists():
+            self._restore(*load_state(out, self.identity))
+        accelerator.wait_for_everyone()
         self.board: Board | None = None
-        if out is not None:
-            self._open(out, resume)
+        if out is not None and accelerator.is_main_process:
+            remove_leftovers(out)
+            if self.course.epochs:  # what was killed may have written some files of an epoch and not others
+                self._write(out)
+            else:
+                (out / STATE).unlink(missing_ok=True)
+            self.board = Board(out, len(self.course.epochs) + 1)
 
     def _checked(self, corpora: Mapping[str, CorpusData]) -> dict[str, Corpus]:
         """The corpora after a look at all of their data."""
@@ -134,20 +143,6 @@ class Run:
                 raise ModelError(got, where=name, expected=f"{self.parts} or more", cure=cure)
         return found
 
-    def _open(self, out: Path, resume: bool) -> None:
-        """Make the folder ready, and go on from its state where that is wanted."""
-        out.mkdir(parents=True, exist_ok=True)
-        if resume and (out / state.STATE).exists():
-            self._restore(state.load_state(out, self.identity))
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            if self.epochs:  # what was killed may have written some files of an epoch and not others
-                state.sweep(out)
-                self._write(out)
-            else:
-                state.clear(out)
-            self.board = Board(out, len(self.epochs) + 1)
-
     def train(self) -> TrainingResult:
         """Run all stages, or those that are left.
 
@@ -158,18 +153,18 @@ class Run:
             ModelError: the loss or the network's output is no longer a number.
         """
         try:
-            while self.position.stage < self.stages:
-                if self.position.epoch_of_stage == 0:
+            while self.course.stage < self.stages:
+                if self.course.epoch_of_stage == 0:
                     self._begin_stage()
                 self._keep(self._epoch())
         finally:
             if self.board is not None:
                 self.board.close()
         if self.out is not None and self.accelerator.is_main_process:
-            draw(self.out / state.CURVES, self.epochs)
+            draw(self.out / CURVES, self.course.epochs)
         network = copy.deepcopy(self.network).cpu().eval().requires_grad_(True)
         fill(network, self.best_weights)
-        return TrainingResult(network, self._config(), self._best(), tuple(self.epochs))
+        return TrainingResult(network, self.course.best_epoch, tuple(self.course.epochs))
 
     def _begin_stage(self) -> None:
         """A stage begins with a fresh optimiser on the best weights so far."""
@@ -177,20 +172,18 @@ class Run:
             fill(self.network, self.best_weights)
             fill(self.judged, self.best_weights)
         self.optimizer = self._optimizer()
-        self.position.first, self.position.record, self.position.waited = self.position.step, None, 0
+        self.course.first, self.course.record, self.course.waited = self.course.step, None, 0
 
     def _epoch(self) -> Epoch:
         """The steps of an epoch, then the validation sets."""
-        number, position = len(self.epochs) + 1, self.position
+        number = len(self.course.epochs) + 1
         losses: list[npt.NDArray[np.float64]] = []
-        for _ in range(self.steps):
-            if losses and self.clock.over:
-                break
+        for step in range(self.steps):
             rate, factors = self._learning_rate()
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            losses.append(self._step(factors, f"step {len(losses) + 1} of epoch {number}"))
-            position.step += 1
+            losses.append(self._step(factors, f"step {step + 1} of epoch {number}"))
+            self.course.step += 1
         means = np.mean(losses, axis=0).tolist()
         scores = {name: self._judge(name, loss, number) for name, loss in zip(self.corpora, means, strict=True)}
         return Epoch(
@@ -199,15 +192,15 @@ class Run:
             validation_loss=fmean(found.validation_loss for found in scores.values()),
             validation_uar=fmean(found.validation_uar for found in scores.values()),
             learning_rate=rate,
-            seconds=round(self.clock.seconds, 3),
-            cpu_seconds=round(self.clock.cpu_seconds, 3),
+            seconds=round(time.perf_counter() - self.began[0], 3),
+            cpu_seconds=round(time.process_time() - self.began[1], 3),
             corpora=scores,
         )
 
     def _step(self, factors: Tensor, when: str) -> npt.NDArray[np.float64]:
         """Move the weights by one batch of every corpus; no move if a loss is no number."""
         settings, accelerator = self.settings, self.accelerator
-        chosen = {name: corpus.order(self.position.step) for name, corpus in self.corpora.items()}
+        chosen = {name: corpus.order(self.course.step) for name, corpus in self.corpora.items()}
         self.network.train()
         self.optimizer.zero_grad()
         statistics = Statistics(self.network) if self.parts > 1 else None
@@ -216,11 +209,11 @@ class Run:
             part = accelerator.process_index * settings.accumulate + turn
             # Chance is drawn from the place in the training, not from what came before: a training that is taken up
             # again, or cut into other processes, draws the same.
-            rng = np.random.default_rng([settings.seed, self.position.step, part, len(self.corpora)])
+            rng = np.random.default_rng([settings.seed, self.course.step, part, len(self.corpora)])
             torch.manual_seed(int(rng.integers(2**63)))
             logmel, rows, targets = self._batch(chosen, part, rng)
             # A part with more rows counts for more: the sum is the mean over the whole batch.
-            sizes = [(own.stop - own.start) * self.parts / len(chosen[name][1]) for name, own in rows.items()]
+            sizes = [count * self.parts / len(chosen[name][1]) for name, count in rows.items()]
             last = turn == settings.accumulate - 1
             with nullcontext() if last else accelerator.no_sync(self.objective):
                 losses: Tensor = self.objective(logmel, rows, targets)
@@ -241,31 +234,33 @@ class Run:
 
     def _batch(
         self, chosen: Mapping[str, tuple[int, Rows]], part: int, rng: np.random.Generator
-    ) -> tuple[Tensor, dict[str, slice], dict[str, Tensor]]:
-        """Crop and augment one part of a step's utterances: maps, whose rows they are, and targets."""
+    ) -> tuple[Tensor, dict[str, int], dict[str, Tensor]]:
+        """Crop and augment one part of a step's utterances: maps, how many of each corpus, and targets."""
         crops: list[Wave] = []
-        rows: dict[str, slice] = {}
+        rows: dict[str, int] = {}
         targets: dict[str, Tensor] = {}
         for name, (number, indexes) in chosen.items():
-            corpus, own, first = self.corpora[name], indexes[part :: self.parts], len(crops)
+            corpus, own = self.corpora[name], indexes[part :: self.parts]
             for row in own.tolist():
                 crop = random_crop(corpus.train[row][0], self.settings, rng)
                 if self.augmentation is not None:
                     crop = self.augmentation(crop, epoch=number, index=corpus.first + row)
                 crops.append(crop)
-            rows[name] = slice(first, len(crops))
+            rows[name] = len(own)
             targets[name] = F.one_hot(torch.from_numpy(corpus.labels[own]), corpus.classes).float().to(self.device)
         with torch.no_grad():
             maps = self.network.logmel(stack(crops, self.settings.window_samples).to(self.device))
-            for name, place in rows.items():  # crops are mixed with those of their own corpus only
-                maps[place], targets[name] = augment(maps[place], targets[name], self.settings, rng)
-        return maps, rows, targets
+            mixed = []
+            for name, own_maps in zip(rows, torch.split(maps, list(rows.values())), strict=True):
+                own_maps, targets[name] = augment(own_maps, targets[name], self.settings, rng)  # of one corpus only
+                mixed.append(own_maps)
+        return torch.cat(mixed), rows, targets
 
     def _average(self) -> None:
         """Move the averaged weights and statistics a little; faster in the first steps."""
         if not self.settings.average:
             return
-        decay = min(self.settings.average, (1 + self.position.step) / (10 + self.position.step))
+        decay = min(self.settings.average, (1 + self.course.step) / (10 + self.course.step))
         own = tensors(self.network)
         for name, value in tensors(self.judged).items():
             value.lerp_(own[name], 1 - decay)
@@ -306,94 +301,77 @@ class Run:
 
     def _learning_rate(self) -> tuple[float, Tensor]:
         """The rate of this step, and what the loss of each corpus is multiplied with (1 on average)."""
-        settings, position = self.settings, self.position
+        settings, course = self.settings, self.course
         shares = [1.0] * len(self.corpora)
         if settings.schedule == "one-cycle":
-            rate = one_cycle(settings.learning_rate, self.clock.progress(position.step))
+            rate = one_cycle(settings.learning_rate, course.step / (settings.epochs * self.steps))
         else:
-            rate = settings.learning_rate / 10.0**position.stage
+            rate = settings.learning_rate / 10.0**course.stage
         if settings.decay_by_size:
             # In the original each corpus has a rate of its own. Factors on the losses are the same to the gradients.
-            step, sizes = position.step - position.first, (len(corpus.labels) for corpus in self.corpora.values())
+            step, sizes = course.step - course.first, (len(corpus.labels) for corpus in self.corpora.values())
             shares = [1 / (1 + decay_of_keras(size, settings.batch) * step) for size in sizes]
         mean = fmean(shares)
         return rate * mean, torch.tensor([own / mean for own in shares], device=self.device)
 
     def _keep(self, epoch: Epoch) -> None:
         """Note an epoch and where training goes on; if none was better, its weights are the model."""
-        settings, position = self.settings, self.position
-        better = not self.epochs or epoch.validation_uar >= self._best().validation_uar
-        self.epochs.append(epoch)
+        settings, course = self.settings, self.course
+        better = not course.epochs or epoch.validation_uar >= course.best_epoch.validation_uar
+        course.epochs.append(epoch)
         if better:
-            position.best = epoch.epoch
+            course.best = epoch.epoch
             self.best_weights = {k: v.detach().cpu().clone() for k, v in tensors(self.judged).items()}
-        position.epoch_of_stage += 1
-        position.waited += 1
-        if position.record is None or epoch.validation_uar - settings.min_delta > position.record:
-            position.record, position.waited = epoch.validation_uar, 0
-        impatient = settings.patience is not None and position.waited >= settings.patience
-        if (over := self.clock.over) or impatient or position.epoch_of_stage == settings.epochs:
-            position.stage, position.epoch_of_stage = self.stages if over else position.stage + 1, 0
-        if not self.accelerator.is_main_process:
-            return
+        course.epoch_of_stage += 1
+        course.waited += 1
+        if course.record is None or epoch.validation_uar - settings.min_delta > course.record:
+            course.record, course.waited = epoch.validation_uar, 0
+        if course.waited == settings.patience or course.epoch_of_stage == settings.epochs:
+            course.stage, course.epoch_of_stage = course.stage + 1, 0
         if self.out is not None and self.board is not None:
             self._write(self.out, better)
-            state.save_state(self.out, self._state(), self.identity)
+            save_state(self.out, course, self._values(), self.identity)
             self.board.add(epoch)
-        if self.report is not None:
+        if self.report is not None and self.accelerator.is_main_process:
             self.report(epoch)
 
     def _write(self, out: Path, better: bool = True) -> None:
         """The folder's files, apart from the state."""
-        config = self._config()
+        config = replace(self.config, result=asdict(self.course.best_epoch))
         if better:
             save(out, self.best_weights, config)
-        write_tensors(out / state.LAST, tensors(self.judged), config)
-        lines = "".join(json.dumps(asdict(epoch), ensure_ascii=False) + "\n" for epoch in self.epochs)
+        write_whole(out / LAST, packed(tensors(self.judged), config.header()))
+        lines = "".join(json.dumps(asdict(epoch), ensure_ascii=False) + "\n" for epoch in self.course.epochs)
         write_whole(out / METRICS, lines.encode())
 
-    def _state(self) -> State:
-        found = {f"network/{name}": value for name, value in tensors(self.network).items()}
-        found |= {f"best/{name}": value for name, value in self.best_weights.items()}
-        if self.settings.average:
-            found |= {f"judged/{name}": value for name, value in tensors(self.judged).items()}
+    def _values(self) -> dict[str, Tensor]:
+        """All that a training needs to go on, under names that say what it is."""
+        groups = {"network": tensors(self.network), "judged": tensors(self.judged), "best": self.best_weights}
+        found = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
         for name, parameter in self.learning.items():
             moments = self.optimizer.state.get(parameter, {})
             found |= {f"{key}/{name}": value for key, value in moments.items() if isinstance(value, Tensor)}
-        return State(self.position, tuple(self.epochs), found)
+        return found
 
-    def _restore(self, found: State) -> None:
-        self.position, self.epochs = found.position, list(found.epochs)
+    def _restore(self, course: Course, found: Mapping[str, Tensor]) -> None:
+        self.course = course
         groups: dict[str, dict[str, Tensor]] = {}
-        for key, value in found.tensors.items():
+        for key, value in found.items():
             group, _, name = key.partition("/")
             groups.setdefault(group, {})[name] = value
-        where = str(self.out)
-        fill(self.network, groups.pop("network", {}), where)
-        self.best_weights = groups.pop("best", {})
-        averaged = groups.pop("judged", {})
-        if self.settings.average:
-            fill(self.judged, averaged, where)
-        bad = [f"moments of {name}" for moments in groups.values() for name in moments if name not in self.learning]
-        bad += [] if 0 < self.position.best <= len(self.epochs) else ["no best epoch"]
-        if bad:
-            raise ModelError(f"the state is damaged ({bad[0]})", where=where, cure="train from the beginning")
+        fill(self.network, groups.pop("network"), str(self.out))
+        fill(self.judged, groups.pop("judged"), str(self.out))
+        self.best_weights = groups.pop("best")
         for key, moments in groups.items():
             for name, value in moments.items():
                 parameter = self.learning[name]
                 kept = torch.empty_like(parameter).copy_(value) if value.ndim else value
                 self.optimizer.state[parameter][key] = kept
-        spent = self.epochs[-1]
-        self.clock = Clock(self.clock.steps, self.settings.minutes, spent.seconds, spent.cpu_seconds)
-
-    def _best(self) -> Epoch:
-        return self.epochs[self.position.best - 1]
-
-    def _config(self) -> Config:
-        return replace(self.config, result=asdict(self._best()))
+        spent = course.epochs[-1]
+        self.began = self.began[0] - spent.seconds, self.began[1] - spent.cpu_seconds
 
     def _diverged(self, got: str) -> ModelError:
-        best = self.position.best
+        best = self.course.best
         kept = f"the weights of epoch {best} are kept" if best else "there are no good weights yet"
         cure = f"lower learning_rate (now {self.settings.learning_rate}); {kept}"
         return ModelError(got, where=str(self.out or "training"), expected="a finite number", cure=cure)

@@ -79,7 +79,7 @@ class Objective(nn.Module):
     Example:
         >>> settings = Settings(filters=1)
         >>> objective = Objective(EmoNet(settings, {"emodb": 3}), {"emodb": torch.ones(3)}, settings)
-        >>> objective(torch.zeros(3, 64, 61), {"emodb": slice(0, 3)}, {"emodb": torch.eye(3)}).shape
+        >>> objective(torch.zeros(3, 64, 61), {"emodb": 3}, {"emodb": torch.eye(3)}).shape
         torch.Size([1])
     """
 
@@ -88,12 +88,12 @@ class Objective(nn.Module):
         self.network, self.settings = network, settings
         self.class_weights = dict(class_weights)
 
-    def forward(self, logmel: Tensor, rows: Mapping[str, slice], targets: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, logmel: Tensor, rows: Mapping[str, int], targets: Mapping[str, Tensor]) -> Tensor:
         """The mean loss of each corpus's rows.
 
         Args:
             logmel: (batch, mels, frames), float32.
-            rows: of each corpus.
+            rows: how many each corpus has, in the order of the batch.
             targets: (rows, classes) of each corpus, probabilities.
 
         Returns:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emonet_models.frontend import LogMel, frame_count
-from emonet_models.layers import POOL, Attention, Block, ByCorpus, ConvTask, CoreOrOwn, Head, MapNorm, Rows
+from emonet_models.layers import POOL, Attention, Block, ByCorpus, ConvTask, CoreOrOwn, Head, MapNorm, Rows, key_of
 from emonet_models.settings import Settings
 from emoset.errors import ModelError, unknown_name
 
@@ -148,10 +148,9 @@ class EmoNet(nn.Module):
         self.heads.add(name, Head(self.features, classes, self.settings))
         self.corpora[name] = classes
         kernel = self.pre_conv.conv.weight
-        for module in self._own(name):
-            module.to(device=kernel.device, dtype=kernel.dtype)
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            module.train(self.training)
+        self.to(device=kernel.device, dtype=kernel.dtype)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.train(self.training)
 
     def units(self) -> list[ConvTask]:
         """All convolutions with their adapters and batch-norms, from input to output.
@@ -199,29 +198,26 @@ class EmoNet(nn.Module):
 
         Args:
             logmel: (batch, mels, frames), as ``network.logmel`` gives.
-            rows: the corpus of all rows (None: the only one there is), or the slice of each corpus's rows.
+            rows: the corpus of all rows (None: the only one there is), or how many rows each has, in their order.
 
         Returns:
-            (batch, classes), or (batch, 1) with two classes; with slices, such a tensor for each corpus.
+            (batch, classes), or (batch, 1) with two classes; of a mixed batch, such a tensor for each corpus.
 
         Raises:
             UnknownNameError: no such corpus.
-            ModelError: no corpus is named, and there are several; the slices are not a division of the batch; or
+            ModelError: no corpus is named, and there are several; the rows are not those of the batch; or
                 ``avgpool`` gets another length than its window.
 
         Example:
             >>> network = EmoNet(Settings(mode="adapters", filters=1), {"emodb": 7, "urdu": 4})
-            >>> scores = network.score(torch.zeros(5, 64, 61), {"emodb": slice(0, 3), "urdu": slice(3, 5)})
+            >>> scores = network.score(torch.zeros(5, 64, 61), {"emodb": 3, "urdu": 2})
             >>> scores["emodb"].shape, scores["urdu"].shape
             (torch.Size([3, 7]), torch.Size([2, 4]))
         """
         division = self._division(rows, len(logmel))
-        features = self.embed(logmel, division)
-        scores = {corpus: self.heads[corpus](features[own]) for corpus, own in division.items()}
-        if isinstance(rows, Mapping):
-            return {corpus: scores[corpus] for corpus in rows}
-        only: Tensor = next(iter(scores.values()))
-        return only
+        parts = torch.split(self.embed(logmel, division), list(division.values()))
+        scores = {corpus: self.heads[corpus](own) for corpus, own in zip(division, parts, strict=True)}
+        return scores if isinstance(rows, Mapping) else next(iter(scores.values()))
 
     def maps(self, logmel: Tensor, rows: Rows | str | None = None) -> Tensor:
         """The last feature maps, after batch-norm and ReLU.
@@ -235,7 +231,7 @@ class EmoNet(nn.Module):
 
         Raises:
             UnknownNameError: no such corpus.
-            ModelError: no corpus is named, and there are several; or the slices are not a division of the batch.
+            ModelError: no corpus is named, and there are several; or the rows are not those of the batch.
 
         Example:
             >>> EmoNet(Settings(filters=1), {"emodb": 7}).maps(torch.zeros(2, 64, 61)).shape
@@ -260,7 +256,7 @@ class EmoNet(nn.Module):
 
         Raises:
             UnknownNameError: no such corpus.
-            ModelError: no corpus is named, and there are several; the slices are not a division of the batch; or
+            ModelError: no corpus is named, and there are several; the rows are not those of the batch; or
                 ``avgpool`` gets another length than its window.
 
         Example:
@@ -281,23 +277,37 @@ class EmoNet(nn.Module):
         # Means over squares of 8x8 cells, remainders dropped, flattened in the order (mel, time, channel).
         return F.avg_pool2d(maps, POOL).permute(0, 2, 3, 1).flatten(1)
 
-    def _division(self, rows: Rows | str | None, size: int) -> dict[str, slice]:
-        """Corpora and their rows in the order of the batch."""
-        if rows is None:
-            if len(self.corpora) != 1:
-                got, expected = "no corpus is named", f"one of {', '.join(self.corpora)}"
-                raise ModelError(got, where="network", expected=expected, cure="say whose classes are wanted")
-            rows = next(iter(self.corpora))
-        if isinstance(rows, str):
-            rows = {rows: slice(size)}
+    def _division(self, rows: Rows | str | None, size: int) -> Rows:
+        """The corpora of a batch with their numbers of rows."""
+        if not isinstance(rows, Mapping):
+            return {self.corpus_of(rows): size}
         self._known(rows)
-        found = sorted(((range(size)[own], corpus) for corpus, own in rows.items()), key=lambda item: item[0].start)
-        whole = [row for own, _ in found for row in own] == [*range(size)]
-        if not whole or any(own.step != 1 or (size and not own) for own, _ in found):
-            told = ", ".join(f"{corpus} {own.start}:{own.stop}:{own.step}" for corpus, own in rows.items())
-            got = f"rows {told or 'of no corpus'} of a batch of {size}"
-            raise ModelError(got, where="network", expected="slices that divide the whole batch, none of them empty")
-        return {corpus: slice(own.start, own.stop) for own, corpus in found}
+        if sum(rows.values()) != size or (rows and size and min(rows.values()) < 1):
+            told = ", ".join(f"{count} of {corpus}" for corpus, count in rows.items())
+            got = f"a batch of {size} rows, and {told or 'no corpus'}"
+            raise ModelError(got, where="network", expected="numbers of rows, each 1 or more, that add up to the batch")
+        return rows
+
+    def corpus_of(self, name: str | None) -> str:
+        """The corpus whose classes are meant.
+
+        Args:
+            name: of the corpus; None: the only one that the network has.
+
+        Raises:
+            UnknownNameError: no such corpus.
+            ModelError: no corpus is named, and there are several.
+
+        Example:
+            >>> EmoNet(Settings(filters=1), {"emodb": 7}).corpus_of(None)
+            'emodb'
+        """
+        if name is None and len(self.corpora) != 1:
+            got, expected = "no corpus is named", f"one of {', '.join(self.corpora)}"
+            raise ModelError(got, where="network", expected=expected, cure="say whose classes are wanted")
+        name = next(iter(self.corpora)) if name is None else name
+        self._known([name])
+        return name
 
     def _known(self, corpora: Iterable[str]) -> None:
         for corpus in corpora:
@@ -328,14 +338,16 @@ class EmoNet(nn.Module):
             (79, 2866)
         """
         self._known(corpora)
-        mode = self.settings.mode
-        own = {id(p) for c in self.corpora for m in self._own(c) for p in m.parameters()}
-        chosen = {id(p) for c in corpora for m in self._own(c) for p in m.parameters()}
-        if mode in ("scratch", "finetune") or (mode == "adapters" and learn_shared):
-            chosen |= {id(p) for p in self.parameters()} - own
-        elif mode == "adapters" and self.reused and self.reused <= set(corpora):
-            chosen |= {id(p) for norm in self._norms() if norm.core is not None for p in norm.core.parameters()}
-        return [p for p in self.parameters() if id(p) in chosen]
+        mode, owners = self.settings.mode, self._owners()
+        shared = mode in ("scratch", "finetune") or (mode == "adapters" and learn_shared)
+        norms = mode == "adapters" and self.reused <= set(corpora)
+
+        def learns(name: str) -> bool:
+            if name in owners:
+                return owners[name] in corpora
+            return shared or (norms and "norm.core." in name)
+
+        return [parameter for name, parameter in self.named_parameters() if learns(name)]
 
     def freeze_rest(self, corpora: Sequence[str], *, learn_shared: bool = False) -> list[nn.Parameter]:
         """Let only what ``trainable`` gives learn from now on.
@@ -383,17 +395,21 @@ class EmoNet(nn.Module):
 
     @property
     def reused(self) -> frozenset[str]:
-        """Corpora of mode ``adapters`` that use the shared batch-norms."""
-        if self.settings.mode != "adapters":
-            return frozenset()
-        return frozenset(c for c in self.corpora if c not in self.final_norm.own)
+        """Corpora that use the shared batch-norms."""
+        return frozenset(corpus for corpus in self.corpora if corpus not in self.final_norm.own)
 
     def _norms(self) -> list[MapNorm]:
         return [module for module in self.modules() if isinstance(module, MapNorm)]
 
-    def _own(self, corpus: str) -> list[nn.Module]:
-        """What belongs to one corpus alone."""
-        return [place[corpus] for place in self.modules() if isinstance(place, ByCorpus) and corpus in place]
+    def _owners(self) -> dict[str, str]:
+        """The corpus of every weight that belongs to one corpus alone."""
+        return {
+            f"{place}.{key_of(corpus)}.{name}": corpus
+            for place, module in self.named_modules()
+            if isinstance(module, ByCorpus)
+            for corpus in module
+            for name in module[corpus].state_dict()
+        }
 
     def names_of(self, corpus: str) -> frozenset[str]:
         """Which weights belong to one corpus alone.
@@ -413,9 +429,7 @@ class EmoNet(nn.Module):
             ['heads.urdu.dense.bias', 'heads.urdu.dense.weight']
         """
         self._known([corpus])
-        own = {id(module) for module in self._own(corpus)}
-        places = tuple(f"{name}." for name, module in self.named_modules() if id(module) in own)
-        return frozenset(name for name in self.state_dict() if name.startswith(places))
+        return frozenset(name for name, owner in self._owners().items() if owner == corpus)
 
 
 def probabilities(scores: Tensor) -> Tensor:

@@ -13,22 +13,15 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from emonet_models.batches import Wave, stack, windows
-from emonet_models.evaluation import predict_probabilities
+from emonet_models.batches import Wave
+from emonet_models.evaluation import judge
 from emonet_models.network import EmoNet
-from emoset.audio import decode, read_bytes
-from emoset.errors import AudioError, ModelError, unknown_name
+from emoset.audio import SUFFIXES, decode, read_bytes
+from emoset.errors import AudioError, ModelError
 
 AT_ONCE: Final = 32
 """Files that are read before they go through the network together."""
-
-ENDINGS: Final = frozenset({
-    ".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist", ".w64",
-    ".mp4", ".m4a", ".mov", ".avi", ".webm", ".mkv", ".aac",
-})  # fmt: skip
-"""Names in a folder that are taken for audio. A file that is named itself is read whatever its name."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +57,14 @@ def audio_files(paths: Iterable[str | Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
-            if not inside:
-                raise ModelError("the folder holds no audio", where=str(path), expected="files such as .wav or .flac")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
+        if not path.exists():
             raise ModelError("there is no such file", where=str(path), cure="correct the path")
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not inside:
+            raise ModelError("the folder holds no audio", where=str(path), expected="files such as .wav or .flac")
+        found += inside
     return list(dict.fromkeys(found))
 
 
@@ -105,20 +97,19 @@ def predict(
         >>> sorted(found.probabilities)
         ['anger', 'neutral']
     """
-    corpus = corpus_of(network, corpus)
-    names = network.classes[corpus]
+    corpus = network.corpus_of(corpus)
     waiting = iter(files)
     while part := list(islice(waiting, AT_ONCE)):
         read = [_read(path) for path in part]
         waves = [wave for wave in read if not isinstance(wave, str)]
-        scores = iter(predict_probabilities(network, network.settings, waves, corpus) if waves else ())
-        features = iter([embed(network, wave, corpus) for wave in waves] if embeddings else ())
+        judged = zip(*judge(network, network.settings, waves, corpus), strict=True) if waves else iter(())
         for path, wave in zip(part, read, strict=True):
             if isinstance(wave, str):
                 yield Prediction(str(path), {}, error=wave)
             else:
-                row = dict(zip(names, map(float, next(scores)), strict=True))
-                yield Prediction(str(path), row, next(features) if embeddings else None)
+                scores, features = next(judged)
+                row = dict(zip(network.classes[corpus], map(float, scores), strict=True))
+                yield Prediction(str(path), row, features.astype(np.float32) if embeddings else None)
 
 
 def table(predictions: Iterable[Prediction], classes: Sequence[str], *, as_json: bool = False) -> str:
@@ -143,53 +134,15 @@ def table(predictions: Iterable[Prediction], classes: Sequence[str], *, as_json:
         ]
         return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
     width = max((len(p.embedding) for p in predictions if p.embedding is not None), default=0)
+    columns = [*classes, *(f"embedding_{number}" for number in range(width))]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "label", *classes, *(f"embedding_{number}" for number in range(width)), "error"])
+    writer.writerow(["file", "label", *columns, "error"])
     for p in predictions:
-        shares = [f"{p.probabilities[name]:.6f}" if p.probabilities else "" for name in classes]
-        features = [""] * width if p.embedding is None else [f"{value:.6g}" for value in p.embedding]
-        writer.writerow([p.file, p.label, *shares, *features, p.error])
+        numbers = [f"{p.probabilities[name]:.6f}" for name in classes if p.probabilities]
+        numbers += [] if p.embedding is None else [f"{value:.6g}" for value in p.embedding]
+        writer.writerow([p.file, p.label, *(numbers or [""] * len(columns)), p.error])
     return text.getvalue()
-
-
-def embed(network: EmoNet, wave: Wave, corpus: str | None = None) -> npt.NDArray[np.float32]:
-    """The pooled features of an utterance before the head, averaged over its windows.
-
-    Args:
-        network: put into evaluation mode for the time being.
-        wave: float32, mono, 16 kHz, of any length.
-        corpus: whose adapters and batch-norms; None if the network has one corpus only.
-
-    Returns:
-        (``network.features``,).
-
-    Example:
-        >>> from emonet_models import EmoNet, Settings
-        >>> embed(EmoNet(Settings(filters=1, blocks=1), {"emodb": 2}), np.zeros(48_000, np.float32)).shape
-        (8,)
-    """
-    device, was_training = next(network.parameters()).device, network.training
-    network.eval()
-    with torch.inference_mode():
-        batch = stack(windows(wave, network.settings), network.settings.window_samples).to(device)
-        features: npt.NDArray[np.float32] = network.embed(network.logmel(batch), corpus).mean(0).cpu().numpy()
-    network.train(was_training)
-    return features
-
-
-def corpus_of(network: EmoNet, corpus: str | None) -> str:
-    """The corpus whose classes are wanted."""
-    if corpus is None:
-        if len(network.classes) > 1:
-            raise ModelError(
-                f"the model knows {len(network.classes)} corpora, and none is named",
-                expected=f"one of {', '.join(network.classes)}", cure="name the corpus whose classes you want",
-            )  # fmt: skip
-        return next(iter(network.classes))
-    if corpus not in network.classes:
-        raise unknown_name("corpus", corpus, network.classes)
-    return corpus
 
 
 def _read(path: str | Path) -> Wave | str:

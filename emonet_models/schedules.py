@@ -3,53 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Final
 
 WARM_UP: Final = 0.25
 """Share of training in which ``one_cycle`` rises."""
-
-
-class Clock:
-    """Time since training began, and the share of it that is over.
-
-    Args:
-        steps: how many there will be.
-        minutes: wall-clock limit, or None.
-        seconds: wall clock that was spent before, by a run that is taken up again.
-        cpu_seconds: CPU time that it spent.
-    """
-
-    def __init__(self, steps: int, minutes: float | None, seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
-        self.steps, self.limit = steps, None if minutes is None else minutes * 60
-        self._wall, self._cpu = time.perf_counter() - seconds, time.process_time() - cpu_seconds
-
-    @property
-    def seconds(self) -> float:
-        """Wall clock since training began."""
-        return time.perf_counter() - self._wall
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU time of this process, all threads, since training began."""
-        return time.process_time() - self._cpu
-
-    @property
-    def over(self) -> bool:
-        """Whether the wall-clock limit is reached."""
-        return self.limit is not None and self.seconds >= self.limit
-
-    def progress(self, step: int) -> float:
-        """Share of training that is over, from 0 to 1: of the steps or of the time, whichever is more.
-
-        Example:
-            >>> Clock(steps=100, minutes=None).progress(25)
-            0.25
-        """
-        share = step / self.steps
-        if self.limit is not None:
-            share = max(share, self.seconds / self.limit)
-        return min(share, 1.0)
 
 
 def one_cycle(peak: float, progress: float) -> float:

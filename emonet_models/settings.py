@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -45,7 +46,6 @@ class Settings(BaseModel):
     seed: int = Field(0, ge=0, description="of initial weights, order, crops and augmentation")
     epochs: int = Field(30, ge=1, description="how many; three-stages: of each stage")
     steps: int | None = Field(None, ge=1, description="steps in an epoch; None: a pass over the largest corpus")
-    minutes: float | None = Field(None, gt=0, description="wall-clock limit; the schedule is squeezed into it")
     batch: int = Field(16, ge=1, description="utterances of each corpus in a training step")
     accumulate: int = Field(1, ge=1, description="parts that a batch is cut into, one after another, to save memory")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: training in mixed precision")
@@ -103,7 +103,7 @@ class Settings(BaseModel):
         return None if self.window is None else max(round(self.window * SAMPLING_RATE), FRAME)
 
     @classmethod
-    def preset(cls, name: str, **overrides: Any) -> Settings:
+    def preset(cls, name: str, /, **overrides: Any) -> Settings:
         """A named set of choices, with some of them replaced.
 
         Args:
@@ -125,32 +125,33 @@ class Settings(BaseModel):
         """
         if name not in PRESETS:
             raise unknown_name("preset", name, PRESETS)
-        return cls.parse({**PRESETS[name], **overrides})
-
-    @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Settings:
-        """Settings from a mapping, such as a file's, with the project's errors.
-
-        Args:
-            values: field to value; absent fields get the defaults.
-
-        Returns:
-            The settings.
-
-        Raises:
-            UnknownNameError: no such setting.
-            ModelError: a value that the setting does not take, or values that contradict each other.
-        """
-        for field in values:
-            if field not in cls.model_fields:
-                raise unknown_name("setting", field, cls.model_fields)
+        for setting in overrides:
+            if setting not in cls.model_fields:
+                raise unknown_name("setting", setting, cls.model_fields)
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate({**PRESETS[name], **overrides})
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            got = f"setting {field} is {first['input']!r}: {first['msg']}" if field else first["msg"]
-            raise ModelError(got.removeprefix("Value error, ")) from None
+            raise ModelError(first_of(error, "setting ")) from None
+
+
+def first_of(error: ValidationError, kind: str = "") -> str:
+    """The first thing that pydantic objects to, in a line.
+
+    Args:
+        error: what it raised.
+        kind: put before the name of a field.
+
+    Example:
+        >>> try:
+        ...     Settings(mels=1)
+        ... except ValidationError as error:
+        ...     print(first_of(error))
+        mels is 1: Input should be greater than or equal to 8
+    """
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    told = first["msg"].removeprefix("Value error, ")
+    return f"{kind}{place} is {reprlib.repr(first['input'])}: {told}" if place else told
 
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({

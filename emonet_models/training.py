@@ -55,7 +55,7 @@ def train(
 
     Returns:
         The network of the best epoch and the course of training. The same seed on the same machine gives
-        the same numbers (with ``minutes``, only if the limit is not reached).
+        the same numbers.
 
     Raises:
         ModelError: no corpus, an empty set, a class without a training example, a waveform that is none; a start that
@@ -89,9 +89,6 @@ def _configured(
 ) -> tuple[Config, EmoNet | None]:
     """What the network will be, and the one that it starts from."""
     classes = {name: tuple(own.classes) for name, own in corpora.items()}
-    for name, names in classes.items():
-        if len(set(names)) != len(names) or len(names) < 2:
-            raise ModelError(f"classes {list(names)}", where=name, expected="two or more different names")
     builds = {name: dict(own.build) for name, own in corpora.items()}
     if start is None:
         if settings.mode in ("finetune", "last-layer"):

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
+import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
 from emonet_models.network import EmoNet
-from emonet_models.settings import Settings
-from emoset.errors import EmosetError, ModelError
+from emonet_models.settings import Settings, first_of
+from emoset.errors import ModelError, unknown_name
+from emoset.staging import write_whole
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "weights.safetensors"
-METRICS: Final = "metrics.jsonl"
 FORMAT: Final = 2
 """Version of the layout of a model folder; a reader refuses others."""
 ARCHITECTURE: Final = ("mode", "share_attention", "mels", "filters", "factor", "blocks", "classifier", "input_bn")
@@ -46,6 +45,10 @@ class Config:
         result: what training reports: best epoch, validation UAR, seconds.
         reuse_batchnorm: mode ``adapters``: corpora that use the shared batch-norms.
 
+    Raises:
+        ModelError: no corpora, or one without two or more different classes.
+        UnknownNameError: ``reuse_batchnorm`` names a corpus that there is not.
+
     Example:
         >>> Config(Settings(), {"emodb": ("anger", "joy")}).counts
         {'emodb': 2}
@@ -56,6 +59,16 @@ class Config:
     data: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
     reuse_batchnorm: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.corpora:
+            raise ModelError("no corpora", expected="at least one")
+        for corpus, names in self.corpora.items():
+            if len(set(names)) != len(names) or len(names) < 2:
+                raise ModelError(f"classes {list(names)}", where=corpus, expected="two or more different names")
+        for corpus in self.reuse_batchnorm:
+            if corpus not in self.corpora:
+                raise unknown_name("corpus", corpus, self.corpora)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -68,23 +81,16 @@ class Config:
         network.classes = dict(self.corpora)
         return network
 
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    def header(self) -> dict[str, str]:
+        """What must agree between weights and configuration, as a weights file tells it of itself."""
+        content = json.loads(_CONFIG.dump_json(self))
+        names = (*ARCHITECTURE, "window") if self.settings.classifier == "avgpool" else ARCHITECTURE
+        told = {"format": FORMAT, "network": {name: content["settings"][name] for name in names}}
+        told |= {name: content[name] for name in ("corpora", "reuse_batchnorm")}
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in told.items()}
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write a JSON file, whole or not at all."""
-    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+_CONFIG: Final = TypeAdapter(Config)
 
 
 def tensors(network: nn.Module) -> dict[str, Tensor]:
@@ -92,13 +98,38 @@ def tensors(network: nn.Module) -> dict[str, Tensor]:
     return {k: v for k, v in network.state_dict().items() if not k.endswith(_COUNTER)}
 
 
-def hash_of(network: nn.Module) -> str:
-    """What tells the weights of a network from others."""
-    digest = hashlib.sha256()
-    for name, value in tensors(network).items():
-        digest.update(name.encode())
-        digest.update(value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+def packed(values: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> bytes:
+    """Tensors as the content of a safetensors file.
+
+    Args:
+        values: by name.
+        header: what the file tells of itself.
+    """
+    # Clones: safetensors refuses tensors that share memory, and takes contiguous ones only.
+    plain = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in values.items()}
+    return dump_tensors(plain, None if header is None else dict(header))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and its header.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ModelError: the file is absent or damaged.
+    """
+    try:
+        content = path.read_bytes()
+        found: dict[str, Tensor] = parse_tensors(content)
+    except OSError as error:
+        raise ModelError(f"cannot be read ({error.strerror})", where=str(path), cure=_AGAIN) from None
+    except SafetensorError as error:
+        got = f"the file is damaged or cut short ({error})"
+        raise ModelError(got, where=str(path), expected="a safetensors file", cure=_AGAIN) from None
+    # The parser has checked the header, but does not give its metadata.
+    size = int.from_bytes(content[:8], "little")
+    return found, json.loads(content[8 : 8 + size]).get("__metadata__", {})
 
 
 def save(folder: str | Path, weights: Mapping[str, Tensor], config: Config) -> None:
@@ -117,139 +148,53 @@ def save(folder: str | Path, weights: Mapping[str, Tensor], config: Config) -> N
         ...     load(folder)[1].corpora
         {'emodb': ('anger', 'joy', 'neutral')}
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    packages = {name: importlib.metadata.version(name) for name in ("emoset-speech", "torch", "numpy")}
     content = {
         "format": FORMAT,
-        "corpora": {corpus: list(classes) for corpus, classes in config.corpora.items()},
-        "reuse_batchnorm": list(config.reuse_batchnorm),
-        "data": dict(config.data),
-        "result": dict(config.result),
+        **asdict(config),
         "settings": config.settings.model_dump(mode="json"),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in ("emoset-speech", "torch", "numpy")},
-        },
+        "versions": {"python": platform.python_version(), **packages},
     }
-    write_tensors(folder / WEIGHTS, weights, config)
-    write_json(folder / CONFIG, content)
+    write_whole(Path(folder) / WEIGHTS, packed(weights, config.header()))
+    write_whole(Path(folder) / CONFIG, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def write_tensors(path: Path, weights: Mapping[str, Tensor], config: Config) -> None:
-    """Write a weights file; its header says what network and classes the weights belong to.
-
-    Args:
-        path: of the file.
-        weights: as ``tensors(network)`` gives.
-        config: its settings and classes.
-    """
-    plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    write_whole(path, dump_tensors(plain, _header(config)))
-
-
-def read_tensors(path: Path, config: Config) -> dict[str, Tensor]:
-    """Read a weights file and check that it belongs to a configuration.
-
-    Args:
-        path: of the file.
-        config: what the weights are wanted for.
-
-    Returns:
-        Name to tensor.
-
-    Raises:
-        ModelError: the file is absent, damaged, or of another configuration, other corpora or other classes.
-    """
-    try:
-        content = path.read_bytes()
-        found: dict[str, Tensor] = parse_tensors(content)
-        # The parser has checked the header, but does not give its metadata.
-        size = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    except OSError as error:
-        raise ModelError(f"cannot be read ({error.strerror})", where=str(path), cure=_AGAIN) from None
-    except SafetensorError as error:
-        got = f"the weights are damaged or cut short ({error})"
-        raise ModelError(got, where=str(path), expected="a safetensors file", cure=_AGAIN) from None
-    for name, wanted in _header(config).items():
-        if metadata.get(name) != wanted:
-            got = f"the weights were saved for {name} {metadata.get(name, 'unknown')}"
-            raise ModelError(got, where=str(path), expected=wanted, cure=_OWN_CONFIG)
-    return found
-
-
-def _header(config: Config) -> dict[str, str]:
-    """What must agree between weights and configuration, as safetensors metadata."""
-    settings = config.settings.model_dump(mode="json")
-    names = (*ARCHITECTURE, "window") if config.settings.classifier == "avgpool" else ARCHITECTURE
-    content = {
-        "format": FORMAT,
-        "network": {name: settings[name] for name in names},
-        "corpora": {corpus: list(classes) for corpus, classes in config.corpora.items()},
-        "reuse_batchnorm": list(config.reuse_batchnorm),
-    }
-    return {name: json.dumps(value, ensure_ascii=False) for name, value in content.items()}
-
-
-def load(folder: str | Path, classes: Mapping[str, Sequence[str]] | None = None) -> tuple[EmoNet, Config]:
+def load(folder: str | Path) -> tuple[EmoNet, Config]:
     """Read a model folder.
 
     Args:
         folder: as training wrote it.
-        classes: corpora that the model must have, with the class names of each; None: whatever it has.
 
     Returns:
         The network in evaluation mode, with ``classes``, and its configuration.
 
     Raises:
-        ModelError: a file is absent or damaged, weights and settings do not fit together, or the model's corpora
-            and classes are not those expected.
+        ModelError: a file is absent or damaged, or weights and settings do not fit together.
     """
-    folder = Path(folder)
-    config = _read_config(folder / CONFIG)
-    cure = "use a model that was trained on these classes"
-    for corpus, names in (classes or {}).items():
-        own = config.corpora.get(corpus)
-        if own is None:
-            got = f"the model has no corpus {corpus!r}"
-            raise ModelError(got, where=str(folder), expected=f"one of {', '.join(config.corpora)}", cure=cure)
-        if tuple(names) != own:
-            got = f"the model's classes of {corpus} are {', '.join(own)}"
-            raise ModelError(got, where=str(folder), expected=f"{', '.join(names)}, in this order", cure=cure)
-    network, path = config.network(), folder / WEIGHTS
-    fill(network, read_tensors(path, config), str(path), _OWN_CONFIG)
+    config, path = _read_config(Path(folder) / CONFIG), Path(folder) / WEIGHTS
+    network = config.network()
+    found, header = read_tensors(path)
+    for name, wanted in config.header().items():
+        if header.get(name) != wanted:
+            got = f"the weights were saved for {name} {header.get(name, 'unknown')}"
+            raise ModelError(got, where=str(path), expected=wanted, cure=_OWN_CONFIG)
+    fill(network, found, str(path), _OWN_CONFIG)
     return network.eval(), config
 
 
 def _read_config(path: Path) -> Config:
-    where, cure = str(path), _AGAIN
     try:
         content = json.loads(path.read_bytes())
-        version = content["format"]
-        if not isinstance(version, int):
-            raise TypeError("the format is no number")
-        if version != FORMAT:
-            cure = "upgrade emoset-speech" if version > FORMAT else "train again; older formats are not read"
-            raise ModelError(f"it was saved in format {version}", expected=f"format {FORMAT}")
-        corpora = {corpus: tuple(classes) for corpus, classes in content["corpora"].items()}
-        reused, values = tuple(content["reuse_batchnorm"]), dict(content["settings"])
-        data, result = dict(content["data"]), dict(content["result"])
-        if not all(isinstance(name, str) for names in (*corpora.values(), reused) for name in names):
-            raise TypeError("names are no strings")
-        if not corpora or not set(reused) <= set(corpora):
-            raise ValueError("no corpora" if not corpora else "reuse_batchnorm names an unknown corpus")
-        settings = Settings.parse(values)
-        for corpus, classes in corpora.items():
-            if len(set(classes)) != len(classes) or len(classes) < 2:
-                raise ModelError(f"classes {list(classes)} of {corpus}", expected="two or more different names")
-        return Config(settings, corpora, data, result, reused)
+        if (version := content["format"]) == FORMAT:
+            return _CONFIG.validate_python(content)
     except OSError as error:
         got = f"cannot be read ({error.strerror})"
-        raise ModelError(got, where=where, expected="a folder that 'emonet train' wrote") from None
-    except EmosetError as error:
-        raise ModelError(error.got, where=where, expected=error.expected, cure=cure) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"the file is damaged ({error})", where=where, cure=cure) from None
+        raise ModelError(got, where=str(path), expected="a folder that 'emonet train' wrote") from None
+    except (ValueError, LookupError, TypeError) as error:
+        told = first_of(error) if isinstance(error, ValidationError) else error
+        raise ModelError(f"the file is damaged ({told})", where=str(path), cure=_AGAIN) from None
+    got, cure = f"it was saved in format {version!r}", "use the emoset-speech that wrote it, or train again"
+    raise ModelError(got, where=str(path), expected=f"format {FORMAT}", cure=cure)
 
 
 def fill(network: nn.Module, found: Mapping[str, Tensor], where: str | None = None, cure: str | None = None) -> None:
@@ -265,18 +210,32 @@ def fill(network: nn.Module, found: Mapping[str, Tensor], where: str | None = No
         ModelError: names or shapes differ.
     """
     own = tensors(network)
-    wrong = [f"no {name}" for name in own if name not in found]
-    wrong += [f"{name} that the network does not have" for name in found if name not in own]
-    wrong += [
-        f"{name} of shape {tuple(found[name].shape)} where the network has {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in found and found[name].shape != value.shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        got = f"the weights are of another configuration: {'; '.join(wrong[:3])}{more}"
-        raise ModelError(got, where=where, expected=f"{len(own)} tensors", cure=cure)
+    if wrong := misfit({k: v.shape for k, v in own.items()}, {k: v.shape for k, v in found.items()}):
+        raise ModelError(
+            f"the weights are of another configuration: {wrong}", where=where, expected=f"{len(own)} tensors", cure=cure
+        )
     network.load_state_dict(dict(found), strict=False)  # not strict: without PyTorch's step counters
+
+
+def misfit(own: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str:
+    """In what names and shapes differ from those of a network; nothing if they are the same.
+
+    Args:
+        own: shapes of the network's values.
+        found: shapes of what is to fill it.
+
+    Example:
+        >>> misfit({"u": (3,), "b": (3,)}, {"u": (2,)})
+        'u of shape (2,) where the network has (3,); no b'
+    """
+    wrong = [
+        f"{name} of shape {tuple(found[name])} where the network has {tuple(shape)}" if name in found else f"no {name}"
+        for name, shape in own.items()
+        if tuple(found.get(name, ())) != tuple(shape) or name not in found
+    ]
+    wrong += [f"{name} that the network does not have" for name in found if name not in own]
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    return "; ".join(wrong[:3]) + more
 
 
 def same_settings(own: Settings, other: Settings, names: Sequence[str], where: str, owner: str) -> None:

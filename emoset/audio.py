@@ -31,6 +31,12 @@ from emoset.schema import SAMPLING_RATE, WAV_HEADER_BYTES
 if TYPE_CHECKING:
     from emoset.parts import RawPcm
 
+SUFFIXES: Final = frozenset({
+    ".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist", ".w64",
+    ".mp4", ".m4a", ".mov", ".avi", ".wmv", ".webm", ".mkv", ".aac",
+})  # fmt: skip
+"""Names by which files in a folder are taken for audio, where nothing else says which are. Content decides the rest."""
+
 _RATES: Final = range(1_000, 1_000_001)
 """Sampling rates that a recording may have; a damaged header says others, and asks for any amount of memory."""
 

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from emoset.account import Account, Audio, Finding, Problem, number_of
+from emoset.audio import SUFFIXES
 from emoset.parts import Manifest, Row, Way
 from emoset.tree import RawTree
 from emoset.words import plain, split_name
@@ -22,10 +23,6 @@ LISTS: Final = (
 
 _PATHS: Final = ("path", "file", "filename")
 _LABELS: Final = ("label", "emotion", "class")
-_SUFFIXES: Final = {
-    ".wav", ".flac", ".mp3", ".ogg", ".opus", ".sph", ".au", ".aif", ".aiff",
-    ".avi", ".mp4", ".mov", ".wmv", ".m4a", ".webm",
-}  # fmt: skip
 
 
 def find_listing(
@@ -103,7 +100,7 @@ def _rows(name: str, split: str | None, top: str, tree: RawTree, account: Accoun
 
 def _folders(labels: Mapping[str, str], names: Sequence[str]) -> Iterator[tuple[Audio, Row]]:
     """Files in ``<class>/`` or ``<split>/<class>/``, if that is how all audio files lie."""
-    audio = [n for n in names if PurePosixPath(n).suffix.lower() in _SUFFIXES]
+    audio = [n for n in names if PurePosixPath(n).suffix.lower() in SUFFIXES]
     parts = [PurePosixPath(n).parts for n in audio]
     if not audio or any(len(p) < 2 for p in parts):
         return

@@ -93,9 +93,11 @@ def test_one_corpus_of_a_model_with_several(emodb, tmp_path: Path) -> None:
     wave = np.asarray(test[0]["audio"]["array"], dtype=np.float32)
     expected = predict_probabilities(network, config.settings, [wave], "emodb")
     np.testing.assert_array_equal(model.predict_proba(test.select([0])), expected)
-    with pytest.raises(ModelError, match="the model has several corpora; expected corpus=: one of urdu, emodb"):
+    with pytest.raises(ModelError, match="no corpus is named; expected one of urdu, emodb"):
         Baseline(folder=tmp_path)
-    with pytest.raises(UnknownNameError, match=r"unknown corpus 'emo-db'.*nearest: emodb.*name one that .* has"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown corpus 'emo-db'; expected one of emodb, urdu \(nearest: emodb\)"
+    ):
         Baseline(folder=tmp_path, corpus="emo-db")
     with pytest.raises(ModelError, match="corpus 'emodb' without a model folder; expected folder= of a trained model"):
         Baseline(corpus="emodb")
@@ -126,6 +128,8 @@ def test_the_benchmark_takes_it(data_dir: Path) -> None:
         (["emodb", "--set", "filters"], "--set 'filters'; expected NAME=VALUE"),
         (["emodb", "--set", "filters=many"], "setting filters is 'many': Input should be a valid integer"),
         (["emodb", "--set", "filter=3"], "unknown setting 'filter'"),
+        (["emodb", "--set", "name=3"], "unknown setting 'name'"),
+        (["emodb", "--device", "gpu"], "unknown device 'gpu'; expected one of cpu, cuda"),
     ],
 )
 def test_the_command_refuses(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -133,6 +137,13 @@ def test_the_command_refuses(arguments: list[str], message: str, tmp_path: Path)
     assert isinstance(result.exception, EmosetError)
     assert re.search(message, str(result.exception)), result.exception
     assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_that_is_not_there_is_told_of_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    arguments = ["train", "emodb", "--data", "nowhere", "--out", str(tmp_path / "run"), "--device", "cuda"]
+    result = CliRunner().invoke(app, arguments)
+    assert "there is no CUDA device; expected a GPU" in str(result.exception)
 
 
 def test_the_command_reports_without_a_traceback(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from emonet_models import Settings
-from emonet_models.counting import CORPORA, Count, count, parameter_table
+from emonet_models.counting import CORPORA, PARTS, count, parameter_table
 
 IEMOCAP = {"IEMOCAP": 4}
 ATTENTION = {"classifier": "FCNAttention"}
@@ -38,13 +39,13 @@ def test_every_row_of_the_table(
     choices: dict[str, Any], single: int, adapted: int, many: int | None, shared: int | None
 ) -> None:
     base = {"input_bn": False, "classifier": "avgpool", **choices}
-    assert count(Settings(**base), IEMOCAP).total == single
+    assert count(Settings(**base), IEMOCAP).total() == single
     adapters = Settings(**{**base, "mode": "adapters"})
-    assert count(adapters, IEMOCAP).total == adapted
+    assert count(adapters, IEMOCAP).total() == adapted
     if many is not None:
-        assert count(adapters, CORPORA).total == many
+        assert count(adapters, CORPORA).total() == many
     if shared is not None:
-        assert count(adapters.model_copy(update={"share_attention": True}), CORPORA).total == shared
+        assert count(adapters.model_copy(update={"share_attention": True}), CORPORA).total() == shared
 
 
 def test_the_corpora_of_the_table() -> None:
@@ -52,13 +53,22 @@ def test_the_corpora_of_the_table() -> None:
     assert sum(1 if classes == 2 else classes for classes in CORPORA.values()) == 164
 
 
+def factor(many: Counter[str], one: Counter[str]) -> Fraction:
+    """Kernels with the adapters of many corpora, over those of a network with adapters for one."""
+    return Fraction(*(counts["3x3 kernels"] + counts["1x1 adapters"] for counts in (many, one)))
+
+
 def test_the_table_by_part() -> None:
-    table = parameter_table()
-    assert table.single == Count(2_709_792, 0, 8_320, 66_048, 33_924)
-    assert table.many == Count(2_709_792, 26 * 301_088, 26 * 8_320, 26 * 66_048, 26 * 33_408 + 129 * 164)
-    assert table.adapted.adapters * 9 == table.adapted.kernels
-    assert table.factor == Fraction(35, 10)
-    text = str(table)
+    single, adapted, many = (
+        count(Settings(mode=mode, input_bn=False, **ATTENTION), corpora)
+        for mode, corpora in (("scratch", IEMOCAP), ("adapters", IEMOCAP), ("adapters", CORPORA))
+    )
+    assert [single[part] for part in PARTS] == [2_709_792, 0, 8_320, 66_048, 33_924]
+    parts = [2_709_792, 26 * 301_088, 26 * 8_320, 26 * 66_048, 26 * 33_408 + 129 * 164]
+    assert [many[part] for part in PARTS] == parts
+    assert adapted["1x1 adapters"] * 9 == adapted["3x3 kernels"]
+    assert factor(many, adapted) == Fraction(35, 10)
+    text = parameter_table()
     for shown in ("2,818,084", "13,361,412", "4.741", "4.284", "35/10 = 3.500", "10,538,080 / 3,010,880", "3.889"):
         assert shown in text
     assert all(len(line) <= 120 for line in text.splitlines())
@@ -66,7 +76,10 @@ def test_the_table_by_part() -> None:
 
 def test_the_factor_does_not_depend_on_width_depth_or_pooling() -> None:
     for choices in ({"filters": 8}, {"blocks": 3}, {"classifier": "FCNAttention", "share_attention": True}):
-        assert parameter_table(Settings(**choices)).factor == Fraction(7, 2)
-    two = parameter_table(Settings(filters=2), {"emodb": 7, "urdu": 4})
-    assert (two.alone, two.factor) == ("emodb", Fraction(11, 10))
-    assert "adapters of 2 corpora are (1 + 2/9) / (1 + 1/9) = 11/10 = 1.100 times" in str(two)
+        settings = Settings(mode="adapters", **choices)
+        assert factor(count(settings, CORPORA), count(settings, IEMOCAP)) == Fraction(7, 2)
+    text = parameter_table(Settings(filters=2), {"emodb": 7, "urdu": 4})
+    assert "single: emodb from scratch" in text
+    assert "adapters of 2 corpora are (1 + 2/9) / (1 + 1/9) = 11/10 = 1.100 times" in text
+    settings = Settings(mode="adapters", filters=2)
+    assert factor(count(settings, {"emodb": 7, "urdu": 4}), count(settings, {"emodb": 7})) == Fraction(11, 10)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from emonet_models import EmoNet, Settings
 from emonet_models.cli import app
 from emonet_models.network import probabilities
-from emonet_models.predicting import audio_files, embed, predict, table
+from emonet_models.predicting import audio_files, predict, table
 from emonet_models.weights import Config, save, tensors
 from emoset.errors import EmosetError, ModelError, UnknownNameError
 
@@ -66,9 +66,9 @@ def test_probabilities_are_those_of_the_network(network: EmoNet, tmp_path: Path)
     with torch.inference_mode():
         expected = probabilities(network(torch.from_numpy(samples)[None], "urdu"))[0]
         features = network.embed(network.logmel(torch.from_numpy(samples)[None]), "urdu")[0]
-    [found] = predict(network, [path], "urdu")
+    [found] = predict(network, [path], "urdu", embeddings=True)
     np.testing.assert_allclose(list(found.probabilities.values()), expected, atol=1e-6)
-    np.testing.assert_allclose(embed(network, samples, "urdu"), features, atol=1e-6)
+    np.testing.assert_allclose(found.embedding, features, atol=1e-6)
 
 
 def test_a_file_that_cannot_be_read_is_told_and_the_others_are_judged(network: EmoNet, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_folder_is_searched_and_what_is_not_there_is_refused(tmp_path: Path) -
 
 
 def test_the_corpus_has_to_be_named_where_there_are_several(network: EmoNet) -> None:
-    with pytest.raises(ModelError, match=r"the model knows 2 corpora, and none is named; expected one of emodb, urdu"):
+    with pytest.raises(ModelError, match=r"no corpus is named; expected one of emodb, urdu"):
         list(predict(network, []))
     with pytest.raises(UnknownNameError, match=r"unknown corpus .urd.*urdu"):
         list(predict(network, [], "urd"))

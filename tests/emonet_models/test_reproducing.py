@@ -16,7 +16,7 @@ from emonet_models import EmoNet
 from emonet_models.cli import app
 from emonet_models.reproducing import METHODS, reproduce
 from emonet_models.settings import Settings
-from emoset.errors import ModelError, UnknownNameError
+from emoset.errors import BenchmarkError, ModelError, UnknownNameError
 
 TINY: dict[str, Any] = {"preset": "quick", "filters": 1, "blocks": 1, "epochs": 1, "steps": 2, "sources": ("urdu",)}
 pytestmark = pytest.mark.filterwarnings("ignore:.*SYNTHETIC")
@@ -31,18 +31,18 @@ def out(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_method_meets_every_corpus(out: Path, data_dir: Path) -> None:
     found = reproduce(["emodb", "urdu", "tess"], data_dir, out, **TINY)
-    assert {method: sorted(cells) for method, cells in found.cells.items()} == {
+    assert {method: sorted(scores) for method, scores in found.comparison.scores.items()} == {
         method: ["emodb", "urdu"] if method in ("single", "multi") else ["emodb"] for method in METHODS
     }
-    for method, cells in found.cells.items():
-        for cell in cells.values():
-            assert 0 <= cell.interval[0] <= cell.uar[0] <= cell.interval[1] <= 1
-            assert (cell.p is None) == (method == "single")
+    for method, scores in found.comparison.scores.items():
+        for score in scores.values():
+            assert 0 <= score.interval.low <= score.uar[0] <= score.interval.high <= 1
+            assert (score.p is None) == (method == "single")
     text = (out / "comparison.md").read_text()
     assert "SYNTHETIC, no real speech: emodb, urdu" in text
     assert "Not built: tess." in text
     assert "| urdu | " in text
-    assert text.count("no source") == 3
+    assert text.count("| absent ") == 3
     assert "Source of the transfer to emodb: urdu." in text
 
 
@@ -60,12 +60,12 @@ def test_each_corpus_takes_the_first_source_that_is_another(
     monkeypatch.setattr(reproducing, "train", noted)
     found = reproduce(["emodb", "urdu"], data_dir, tmp_path, **{**TINY, "sources": ()})
     assert started == found.sources == {"emodb": "urdu", "urdu": "emodb"}
-    assert all(len(cells) == 2 for cells in found.cells.values())
+    assert all(len(scores) == 2 for scores in found.comparison.scores.values())
 
 
 def test_what_is_done_is_not_done_again(out: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (out / "comparison.md").read_text()
-    (out / "seed0" / "adapters" / "emodb" / "predictions.json").unlink()
+    (out / "seed0" / "adapters" / "emodb-from-urdu" / "results-emodb.json").unlink()
     trained = []
     true_train = reproducing.train
 
@@ -75,7 +75,7 @@ def test_what_is_done_is_not_done_again(out: Path, data_dir: Path, monkeypatch: 
 
     monkeypatch.setattr(reproducing, "train", noted)
     reproduce(["emodb", "urdu", "tess"], data_dir, out, **TINY)
-    assert trained == ["seed0/adapters/emodb"]
+    assert trained == ["seed0/adapters/emodb-from-urdu"]
     assert (out / "comparison.md").read_text() == before
 
 
@@ -89,10 +89,11 @@ def test_corpora_without_a_test_split_are_in_the_training_of_multi_only(
     shutil.copytree(out, tmp_path / "out", ignore=shutil.ignore_patterns("multi"))
     found = reproduce(["emodb", "emotiw2014", "urdu", "tess"], tmp_path / "data", tmp_path / "out", **TINY)
     assert (found.untested, found.absent) == (("emotiw2014",), ("tess",))
-    assert list(found.cells["single"]) == list(found.cells["multi"]) == ["emodb", "urdu"]
+    scores = found.comparison.scores
+    assert list(scores["single"]) == list(scores["multi"]) == ["emodb", "urdu"]
     model = tmp_path / "out" / "seed0" / "multi" / "all"
     assert set(EmoNet.from_pretrained(model).corpora) == {"emodb", "urdu", "emotiw2014"}
-    assert set(json.loads((model / "predictions.json").read_text())["predicted"]) == {"emodb", "urdu"}
+    assert {path.name for path in model.glob("results-*")} == {"results-emodb.json", "results-urdu.json"}
     text = (tmp_path / "out" / "comparison.md").read_text()
     assert "Without a test split, hence in the training of multi only: emotiw2014." in text
 
@@ -100,6 +101,23 @@ def test_corpora_without_a_test_split_are_in_the_training_of_multi_only(
 def test_other_settings_do_not_mix_with_what_is_there(out: Path, data_dir: Path) -> None:
     with pytest.raises(ModelError, match=r"single/emodb: a training of other settings or data is there"):
         reproduce(["emodb", "urdu"], data_dir, out, **{**TINY, "batch": 4})
+
+
+def test_other_data_do_not_mix_with_what_is_there(out: Path, data_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(out, tmp_path / "out")
+    config = tmp_path / "out" / "seed0" / "single" / "urdu" / "config.json"
+    told = json.loads(config.read_text())
+    told["data"]["urdu"]["split_hash"] = "of another split"
+    config.write_text(json.dumps(told))
+    with pytest.raises(ModelError, match=r"single/urdu: a training of other settings or data is there"):
+        reproduce(["emodb", "urdu"], data_dir, tmp_path / "out", **TINY)
+
+
+def test_damaged_results_are_named(out: Path, data_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(out, tmp_path / "out")
+    (tmp_path / "out" / "seed0" / "multi" / "all" / "results-urdu.json").write_text("{")
+    with pytest.raises(BenchmarkError, match=r"results-urdu\.json: Invalid JSON"):
+        reproduce(["emodb", "urdu"], data_dir, tmp_path / "out", **TINY)
 
 
 def test_too_little_and_unknown_names_are_refused(data_dir: Path, tmp_path: Path) -> None:
@@ -118,5 +136,7 @@ def test_the_command_prints_the_table(out: Path, data_dir: Path) -> None:
         app, ["reproduce", *options, "--source", "urdu", *(part for text in given for part in ("--set", text))]
     )
     assert run.exit_code == 0, run.exception
+    refused = CliRunner().invoke(app, ["reproduce", *options, "--set", "seeds=2"])
+    assert isinstance(refused.exception, UnknownNameError)
     assert "| corpus | single | multi | finetune | last-layer | adapters |" in run.stdout
-    assert json.loads((out / "seed0/multi/all/predictions.json").read_text())["predicted"].keys() == {"emodb", "urdu"}
+    assert {path.name for path in out.glob("seed0/multi/all/results-*")} == {"results-emodb.json", "results-urdu.json"}

@@ -18,7 +18,7 @@ from emonet_models.loop import Run
 from emonet_models.losses import Objective, balance, losses
 from emonet_models.network import EmoNet
 from emonet_models.processes import accelerator_for
-from emonet_models.schedules import Clock, decay_of_keras, one_cycle
+from emonet_models.schedules import decay_of_keras, one_cycle
 from emonet_models.weights import Config, tensors
 from emoset.errors import EmosetError, ModelError
 
@@ -68,7 +68,7 @@ def test_learns_and_leaves_a_folder(data, tmp_path: Path) -> None:
     assert set(config["versions"]) == {"python", "emoset-speech", "torch", "numpy"}
     files = [p.name for p in (tmp_path / "run").iterdir() if not p.name.startswith("events.out.tfevents.")]
     assert sorted(files) == [
-        "config.json", "curves.png", "last.safetensors", "metrics.jsonl", "state-12.safetensors", "state.json",
+        "config.json", "curves.png", "last.safetensors", "metrics.jsonl", "state.safetensors",
         "weights.safetensors",
     ]  # fmt: skip
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -167,15 +167,6 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(data, tm
     assert all(torch.isfinite(value).all() for value in tensors(network).values())
 
 
-def test_time_limit_squeezes_the_schedule(data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Clock, "seconds", property(lambda clock: clock.__dict__.setdefault("ticks", []).append(1) or len(clock.ticks))
-    )
-    result = train_one(TINY.model_copy(update={"epochs": 500, "minutes": 0.5}), *data)
-    assert len(result.epochs) < 20
-    assert result.epochs[-1].learning_rate < 1e-4 < max(epoch.learning_rate for epoch in result.epochs)
-
-
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -205,7 +196,7 @@ def test_loss_is_weighted_cross_entropy() -> None:
     weights = torch.tensor([2.0, 1.0, 0.5])
     logs = network.score(logmel).log_softmax(1)
     expected = -(2 * logs[0, 0] + logs[1, 1] + 0.5 * logs[2, 2] + 0.5 * logs[3, 2]) / 4
-    found = Objective(network, {"emodb": weights}, settings)(logmel, {"emodb": slice(0, 4)}, {"emodb": targets})
+    found = Objective(network, {"emodb": weights}, settings)(logmel, {"emodb": 4}, {"emodb": targets})
     torch.testing.assert_close(found, expected[None])
 
     scores, labels = torch.randn(4, 1), torch.tensor([0, 1, 1, 0])
@@ -277,7 +268,7 @@ def test_bf16_is_near_fp32() -> None:
     for precision in ("fp32", "bf16"):
         network.zero_grad()
         objective = Objective(network, {"corpus": torch.ones(3)}, settings.model_copy(update={"precision": precision}))
-        loss = objective(logmel, {"corpus": slice(0, 12)}, {"corpus": targets})[0]
+        loss = objective(logmel, {"corpus": 12}, {"corpus": targets})[0]
         loss.backward()
         assert loss.dtype == torch.float32
         assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in network.parameters())

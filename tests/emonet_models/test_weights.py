@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-import emonet_models.weights
 from emonet_models import EmoNet, Settings, load, save
-from emonet_models.weights import Config, fill, read_tensors, tensors, write_tensors
+from emonet_models.weights import Config, fill, packed, read_tensors, tensors
 from emoset.errors import ModelError
 
 SETTINGS = Settings(filters=2, blocks=1, mode="adapters", classifier="FCNAttention")
@@ -84,17 +84,17 @@ OTHER = r"use the config\.json that was saved with these weights"
         ({"corpora__emodb": ["joy", "anger", "neutral"]}, r'saved for corpora {"emodb": \["anger", "joy", "neutral"\].*; expected {"emodb": \["joy", "anger"'),
         ({"corpora": {"urdu": ["anger", "joy", "neutral"], "v1.2 ü/x": ["no", "yes"]}}, r'saved for corpora .*expected {"urdu"'),
         ({"reuse_batchnorm": ["emodb"]}, r'saved for reuse_batchnorm \[\]; expected \["emodb"\]'),
-        ({"settings__colour": "red"}, r"config\.json: unknown setting 'colour'; expected one of .*copy the model folder"),
-        ({"settings__mels": -1}, r"config\.json: setting mels is -1: Input should be greater than or equal to 8"),
+        ({"settings__colour": "red"}, r"config\.json: the file is damaged \(settings\.colour is 'red': Extra inputs are not permitted\).*copy the model"),
+        ({"settings__mels": -1}, r"config\.json: the file is damaged \(settings\.mels is -1: Input should be greater than or equal to 8"),
         ({"settings": 5}, r"config\.json: the file is damaged"),
         ({"corpora": 5}, r"config\.json: the file is damaged"),
-        ({"corpora": {}}, r"config\.json: the file is damaged \(no corpora\)"),
-        ({"corpora__emodb": ["anger", "anger", "joy"]}, r"classes \['anger', 'anger', 'joy'\] of emodb; expected two or more different names"),
-        ({"corpora__emodb": [1, 2, 3]}, r"config\.json: the file is damaged \(names are no strings\)"),
-        ({"reuse_batchnorm": ["urdu"]}, r"config\.json: the file is damaged \(reuse_batchnorm names an unknown corpus\)"),
-        ({"format": 3}, r"saved in format 3; expected format 2\. To do: upgrade emoset-speech"),
-        ({"format": 1}, r"saved in format 1; expected format 2\. To do: train again; older formats are not read"),
-        ({"format": "2"}, r"config\.json: the file is damaged \(the format is no number\)"),
+        ({"corpora": {}}, r"config\.json: the file is damaged \(no corpora; expected at least one"),
+        ({"corpora__emodb": ["anger", "anger", "joy"]}, r"emodb: classes \['anger', 'anger', 'joy'\]; expected two or more different names"),
+        ({"corpora__emodb": [1, 2, 3]}, r"config\.json: the file is damaged \(corpora\.emodb\.0 is 1: Input should be a valid string\)"),
+        ({"reuse_batchnorm": ["urdu"]}, r"config\.json: the file is damaged \(unknown corpus 'urdu'; expected one of emodb, v1\.2"),
+        ({"format": 3}, r"saved in format 3; expected format 2\. To do: use the emoset-speech that wrote it, or train again"),
+        ({"format": 1}, r"saved in format 1; expected format 2\. To do: use the emoset-speech that wrote it"),
+        ({"format": "2"}, r"config\.json: it was saved in format '2'; expected format 2"),
     ],
 )  # fmt: skip
 def test_config_and_weights_that_do_not_fit(folder: Path, changes: dict[str, object], message: str) -> None:
@@ -105,7 +105,7 @@ def test_config_and_weights_that_do_not_fit(folder: Path, changes: dict[str, obj
 
 def test_weights_without_a_header(folder: Path) -> None:
     path = folder / "weights.safetensors"
-    save_file(read_tensors(path, CONFIG), path)
+    save_file(read_tensors(path)[0], path)
     with pytest.raises(ModelError, match=r"the weights were saved for format unknown; expected 2"):
         load(folder)
 
@@ -114,26 +114,12 @@ def test_weights_that_lack_a_tensor(folder: Path) -> None:
     kept = tensors(load(folder)[0])
     del kept["pre_conv.conv.weight"]
     kept["surplus"] = torch.zeros(1)
-    write_tensors(folder / "weights.safetensors", kept, CONFIG)
+    (folder / "weights.safetensors").write_bytes(packed(kept, CONFIG.header()))
     message = r"another configuration: no pre_conv\.conv\.weight; surplus that the network does not have; expected \d+ tensors"
     with pytest.raises(ModelError, match=message):
         load(folder)
     with pytest.raises(ModelError, match=r"of shape \(2, 1, 3, 3\) where the network has \(4, 1, 3, 3\)"):
         fill(EmoNet(SETTINGS.model_copy(update={"filters": 4}), CONFIG.counts), tensors(CONFIG.network()))
-
-
-@pytest.mark.parametrize(
-    ("classes", "message"),
-    [
-        ({"urdu": ["a", "b"]}, r"the model has no corpus 'urdu'; expected one of emodb, v1\.2 ü/x"),
-        ({"emodb": ["anger", "joy"]}, r"classes of emodb are anger, joy, neutral; expected anger, joy, in this order"),
-        ({"emodb": ["joy", "anger", "neutral"]}, r"expected joy, anger, neutral, in this order\. To do: use a model"),
-    ],
-)
-def test_a_model_of_other_classes(folder: Path, classes: dict[str, list[str]], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        load(folder, classes)
-    assert load(folder, {"emodb": ["anger", "joy", "neutral"]})[1] == CONFIG
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "{}", "null", '{"format": 2}'])
@@ -148,9 +134,7 @@ def test_weights_cut_short(folder: Path, share: float) -> None:
     path = folder / "weights.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(
-        ModelError, match=r"weights\.safetensors: the weights are damaged or cut short .*copy the model"
-    ):
+    with pytest.raises(ModelError, match=r"weights\.safetensors: the file is damaged or cut short .*copy the model"):
         load(folder)
 
 
@@ -168,7 +152,7 @@ def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytes
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(emonet_models.weights.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         save(folder, tensors(CONFIG.network()), CONFIG)
     assert (folder / "weights.safetensors").read_bytes() == before
