@@ -247,10 +247,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, help="of an epoch")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--corpora", type=int, help="measure mixed batches of so many instead")
+    parser.add_argument(
+        "--corpora", type=int, help="measure mixed batches of so many instead, with 1 to 16 windows of each"
+    )
     given = parser.parse_args()
     lines = (
-        mixed(given.corpora, max(given.batch // 16, 1), given.rounds)
+        [line for windows in (1, 2, 4, 8, 16) for line in mixed(given.corpora, windows, given.rounds)]
         if given.corpora
         else ratios(given.steps, given.batch, given.rounds)
     )

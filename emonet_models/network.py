@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import overload
+from typing import Final, overload
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from emonet_models.frontend import LogMel, frame_count
 from emonet_models.layers import POOL, Attention, Block, ByCorpus, ConvTask, CoreOrOwn, Head, MapNorm, Rows, key_of
 from emonet_models.settings import Settings
 from emoset.errors import ModelError, unknown_name
+
+AT_ONCE: Final = 64
+"""Rows of several corpora that go through the network together on a CPU: the maps of more fall out of its cache."""
 
 
 class EmoNet(nn.Module):
@@ -193,8 +196,9 @@ class EmoNet(nn.Module):
     def score(self, logmel: Tensor, rows: Rows | str | None = None) -> dict[str, Tensor] | Tensor:
         """Scores from log-mel maps: what ``forward`` does after its first layer.
 
-        In a mixed batch the shared convolutions run once over all of it; adapters, batch-norms, attention and head
-        of a corpus on its rows. The scores are those of separate passes, also while training.
+        In a mixed batch the shared convolutions run once over all of it (on a CPU, over ``AT_ONCE`` rows at a time);
+        adapters, batch-norms, attention and head of a corpus on its rows. The scores are those of separate passes,
+        also while training.
 
         Args:
             logmel: (batch, mels, frames), as ``network.logmel`` gives.
@@ -214,9 +218,10 @@ class EmoNet(nn.Module):
             >>> scores["emodb"].shape, scores["urdu"].shape
             (torch.Size([3, 7]), torch.Size([2, 4]))
         """
-        division = self._division(rows, len(logmel))
-        parts = torch.split(self.embed(logmel, division), list(division.values()))
-        scores = {corpus: self.heads[corpus](own) for corpus, own in zip(division, parts, strict=True)}
+        scores: dict[str, Tensor] = {}
+        for group, part in _groups(self._division(rows, len(logmel)), logmel):
+            features = torch.split(self.embed(part, group), list(group.values()))
+            scores |= {corpus: self.heads[corpus](own) for corpus, own in zip(group, features, strict=True)}
         return scores if isinstance(rows, Mapping) else next(iter(scores.values()))
 
     def maps(self, logmel: Tensor, rows: Rows | str | None = None) -> Tensor:
@@ -430,6 +435,17 @@ class EmoNet(nn.Module):
         """
         self._known([corpus])
         return frozenset(name for name, owner in self._owners().items() if owner == corpus)
+
+
+def _groups(division: Rows, logmel: Tensor) -> Iterable[tuple[Rows, Tensor]]:
+    """The corpora that go through the network together, with their rows of the batch."""
+    limit = AT_ONCE if logmel.device.type == "cpu" else len(logmel)
+    groups: list[dict[str, int]] = [{}]
+    for corpus, count in division.items():
+        if groups[-1] and sum(groups[-1].values()) + count > limit:
+            groups.append({})
+        groups[-1][corpus] = count
+    return zip(groups, torch.split(logmel, [sum(group.values()) for group in groups]), strict=True)
 
 
 def probabilities(scores: Tensor) -> Tensor:

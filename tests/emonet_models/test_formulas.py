@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import emonet_models.network
 from emonet_models import EmoNet, Settings
 from emonet_models.weights import tensors
 
@@ -246,3 +247,25 @@ def test_the_shared_convolutions_run_once(monkeypatch: pytest.MonkeyPatch) -> No
     network.score(logmel, rows)
     assert len(seen) == 13
     assert {size for size, _ in seen} == {9}
+
+
+def test_many_rows_go_through_in_groups_of_whole_corpora(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, _ = made("avgpool, adapters")
+    network.eval()
+    logmel, rows = batch()
+    whole = network.score(logmel, rows)
+    sizes: list[int] = []
+    own = network.maps
+
+    def maps(part: Tensor, division: dict[str, int]) -> Tensor:
+        sizes.append(len(part))
+        return own(part, division)
+
+    monkeypatch.setattr(network, "maps", maps)
+    for limit, wanted in ((64, [9]), (7, [7, 2]), (6, [3, 6]), (1, [3, 4, 2])):
+        monkeypatch.setattr(emonet_models.network, "AT_ONCE", limit)
+        sizes.clear()
+        found = network.score(logmel, rows)
+        assert (sizes, list(found)) == (wanted, list(rows))
+        for corpus, scores in whole.items():
+            torch.testing.assert_close(found[corpus], scores, rtol=0, atol=1e-5)
