@@ -359,12 +359,17 @@ class Run:
         for key, value in found.items():
             group, _, name = key.partition("/")
             groups.setdefault(group, {})[name] = value
-        fill(self.network, groups.pop("network"), str(self.out))
-        fill(self.judged, groups.pop("judged"), str(self.out))
-        self.best_weights = groups.pop("best")
+        where = str(self.out)
+        self.best_weights = groups.pop("best", {})
+        fill(self.judged, self.best_weights, where)  # only to see that they fit
+        fill(self.network, groups.pop("network", {}), where)
+        fill(self.judged, groups.pop("judged", {}), where)
         for key, moments in groups.items():
             for name, value in moments.items():
-                parameter = self.learning[name]
+                parameter = self.learning.get(name)
+                if parameter is None or (value.ndim and value.shape != parameter.shape):
+                    got, cure = f"the state is damaged ({key} of {name})", "train from the beginning"
+                    raise ModelError(got, where=where, expected="moments of what learns", cure=cure)
                 kept = torch.empty_like(parameter).copy_(value) if value.ndim else value
                 self.optimizer.state[parameter][key] = kept
         spent = course.epochs[-1]

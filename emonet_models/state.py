@@ -136,7 +136,7 @@ def load_state(folder: Path, identity: Mapping[str, Any]) -> tuple[Course, dict[
         if not 0 < course.best <= len(course.epochs):
             raise ValueError("no best epoch")
         theirs, ours = dict(begun), {"format": STATE_FORMAT, **identity}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError("the state is damaged", where=where, cure=_ANEW) from None
     for name in sorted({*theirs, *ours}):
         if theirs.get(name) != ours.get(name):

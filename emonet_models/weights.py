@@ -190,7 +190,7 @@ def _read_config(path: Path) -> Config:
     except OSError as error:
         got = f"cannot be read ({error.strerror})"
         raise ModelError(got, where=str(path), expected="a folder that 'emonet train' wrote") from None
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         told = first_of(error) if isinstance(error, ValidationError) else error
         raise ModelError(f"the file is damaged ({told})", where=str(path), cure=_AGAIN) from None
     got, cure = f"it was saved in format {version!r}", "use the emoset-speech that wrote it, or train again"

@@ -192,13 +192,22 @@ def test_states_that_do_not_fit_or_are_damaged(tmp_path: Path) -> None:
         ({"course": "{"}, "the state is damaged. To do: train from the beginning"),
         ({"course": "[]"}, "the state is damaged"),
         ({"identity": "5"}, "the state is damaged"),
+        ({"identity": "[" * 100_000}, "the state is damaged"),
         ({"identity": json.dumps({**header["identity"], "format": 99})}, "another training: format 99; expected 2"),
         ({"course": json.dumps({**header["course"], "epochs": []})}, "the state is damaged"),
         ({"course": json.dumps({**header["course"], "stage": "x"})}, "the state is damaged"),
     ):
         path.write_bytes(packed(read_tensors(path)[0], {**good, **changes}))
         refused(own, rf"state\.safetensors: .*{message}")
-    path.write_bytes(packed(read_tensors(path)[0]))
+    values = read_tensors(path)[0]
+    moment = next(name for name in values if name.startswith("exp_avg/"))
+    for group in ("network/", "best/", "judged/"):
+        path.write_bytes(packed({name: v for name, v in values.items() if not name.startswith(group)}, good))
+        refused(own, r"the weights are of another configuration: no .*; expected \d+ tensors")
+    for bad in ({"exp_avg/nothing": torch.zeros(1)}, {moment: torch.zeros(3, 2, 1)}):
+        path.write_bytes(packed({**values, **bad}, good))
+        refused(own, r"the state is damaged \(exp_avg of .*\); expected moments of what learns\. To do: train from")
+    path.write_bytes(packed(values))
     refused(own, r"state\.safetensors: the state is damaged")
     path.write_bytes(content[:-100])
     refused(own, r"state\.safetensors: the file is damaged or cut short")

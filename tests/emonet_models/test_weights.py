@@ -122,7 +122,7 @@ def test_weights_that_lack_a_tensor(folder: Path) -> None:
         fill(EmoNet(SETTINGS.model_copy(update={"filters": 4}), CONFIG.counts), tensors(CONFIG.network()))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "{}", "null", '{"format": 2}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "{}", "null", '{"format": 2}', "[" * 100_000])
 def test_damaged_config(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content)
     with pytest.raises(ModelError, match=r"config\.json: the file is damaged .*To do: copy the model folder again"):
